@@ -1,0 +1,14 @@
+/* Attributes that the compiler checks for us: results that must be used, formats, clean-up. */
+#pragma once
+
+#include <stddef.h>
+
+#define must_check	 __attribute__((warn_unused_result))
+#define printf_like(f, a) __attribute__((format(printf, f, a)))
+#define never_returns	 __attribute__((noreturn))
+#define cleanup_with(fn) __attribute__((cleanup(fn)))
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* GNU C predefines it as 1; the spec has a member of that name. */
+#undef linux

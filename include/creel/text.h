@@ -1,0 +1,52 @@
+/* Text: formatting into an arena, lists of strings, and number parsing that accepts nothing but numbers. */
+#pragma once
+
+#include <creel/arena.h>
+#include <creel/compiler.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A list of strings; ITEMS is NULL-terminated when it is not NULL, ready for execve(2). */
+struct strings {
+	char **items;
+	size_t n;
+};
+
+/* An ordered map from string to string, as JSON objects are. */
+struct string_pair {
+	char *key;
+	char *value;
+};
+
+struct string_map {
+	struct string_pair *items;
+	size_t n;
+};
+
+char *text_format(struct arena *arena, const char *format, ...) printf_like(2, 3);
+char *text_vformat(struct arena *arena, const char *format, va_list args);
+
+/* Strict decimal: "[0-9]{1,20}" and within [0, MAX]; no sign, no blank, nothing after it. */
+bool text_parse_uint(const char *text, uint64_t max, uint64_t *value);
+/* The same with an optional leading '-', within [MIN, MAX]. */
+bool text_parse_int(const char *text, int64_t min, int64_t max, int64_t *value);
+
+bool text_starts_with(const char *text, const char *prefix);
+bool text_ends_with(const char *text, const char *suffix);
+bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
+
+/* Appends TEXT (not copied) to LIST; amortised by doubling in the arena. */
+void strings_add(struct arena *arena, struct strings *list, char *text);
+bool strings_has(const struct strings *list, const char *text);
+/* The value of KEY, or NULL. */
+const char *string_map_get(const struct string_map *map, const char *key);
+
+/* The member of the NULL-terminated NAMES that is most like TEXT, for "did you mean"; NULL when none is near
+ * enough (edit distance above a third of its length). */
+const char *text_nearest(const char *text, const char *const *names);
+
+/* A cpu or node list as in /sys ("0-3,7"): calls VISIT for each range; false when TEXT is no such list. */
+bool text_parse_ranges(const char *text, unsigned int max,
+		       void (*visit)(void *argument, unsigned int first, unsigned int last),
+		       void *argument);
