@@ -1,0 +1,40 @@
+/* Device rules as one eBPF program on a cgroup.  Source: cgroup-v2.rst "Device controller", bpf(2). */
+#pragma once
+
+#include <creel/arena.h>
+#include <creel/compiler.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct bpf_insn;
+
+enum device_access {
+	DEVICE_MKNOD = 1,
+	DEVICE_READ = 2,
+	DEVICE_WRITE = 4,
+	DEVICE_ALL = 7,
+};
+
+struct device_rule {
+	bool allow;
+	char type;	 /* 'a' (both), 'b' or 'c' */
+	int64_t major;	 /* -1: any */
+	int64_t minor;	 /* -1: any */
+	unsigned int access; /* enum device_access */
+};
+
+/*
+ * Compiles RULES, which are applied in order as the v1 files devices.allow and devices.deny would, into the smallest program:
+ * the last matching rule wins, nothing matches means deny.  Pure.  Returns the instructions in the arena.
+ */
+struct bpf_insn *device_program(struct arena *arena, const struct device_rule *rules, size_t n,
+				size_t *length);
+/* What the rules say about one access, without a kernel: the reference that tests hold the program against. */
+bool device_rules_allow(const struct device_rule *rules, size_t n, char type, int64_t major,
+			int64_t minor, unsigned int access);
+
+/* Loads the program and attaches it to the cgroup FD; a program of ours that is there is replaced atomically (BPF_F_REPLACE). */
+int device_program_attach(int fd, const struct bpf_insn *program, size_t length, struct error *err)
+	must_check;
