@@ -1,0 +1,21 @@
+/* Installing a ready filter, and the listener of its notifications.  Source: seccomp(2), seccomp_unotify(2). */
+#pragma once
+
+#include <creel/compiler.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct sock_filter;
+
+struct seccomp_program {
+	struct sock_filter *filter; /* classic BPF for struct seccomp_data */
+	size_t length;		    /* instructions; 0: no filter at all */
+	unsigned int flags;	    /* SECCOMP_FILTER_FLAG_*, without NEW_LISTENER */
+	bool notify;		    /* some rule notifies: a listener is wanted */
+};
+
+/* Installs it for this process; *LISTENER receives the notification descriptor or -1. */
+int seccomp_install(const struct seccomp_program *program, int *listener, struct error *err)
+	must_check;
