@@ -107,6 +107,13 @@ struct oci_linux {
 extern const struct schema oci_linux_schema;
 extern const struct schema oci_id_mapping_schema;
 
+/*
+ * The rules of one whole map, as the kernel has them: at most 340 lines, none empty, none past the last id, none
+ * overlapping another on either side.  AT is the list's place.  Source: user_namespaces(7).
+ */
+int oci_id_mappings_check(const struct oci_id_mappings *mappings, const struct where *at,
+			  struct error *err) must_check;
+
 extern const struct name_value oci_namespace_names[];
 extern const struct name_value oci_propagation_names[];
 extern const struct name_value oci_memory_policy_mode_names[];
