@@ -11,6 +11,7 @@
 struct strings {
 	char **items;
 	size_t n;
+	size_t room; /* of ITEMS, for strings_add() alone; 0 for a list that it did not make */
 };
 
 /* An ordered map from string to string, as JSON objects are. */
@@ -26,6 +27,10 @@ struct string_map {
 
 char *text_format(struct arena *arena, const char *format, ...) printf_like(2, 3);
 char *text_vformat(struct arena *arena, const char *format, va_list args);
+
+/* The bytes (1 to 4) of the UTF-8 character at TEXT; 0 at its end, and when it is none (overlong, a
+ * surrogate, above U+10FFFF, cut short).  Never reads past the first byte that does not fit. */
+size_t text_utf8(const char *text);
 
 /* Strict decimal: "[0-9]{1,20}" and within [0, MAX]; no sign, no blank, nothing after it. */
 bool text_parse_uint(const char *text, uint64_t max, uint64_t *value);

@@ -1,0 +1,40 @@
+/*
+ * The last part of every process that enters a container, shared by the init and by exec: from "inside, with all rights" to
+ * the execve of the user's program.  The order of the steps and its reasons: SECURITY 2.6.
+ */
+#pragma once
+
+#include <creel/compiler.h>
+#include <creel/plan.h>
+
+struct error;
+
+struct become {
+	struct arena *arena;
+	const struct plan_process *process;
+	const struct plan_seccomp *seccomp;
+	int procfs;
+	int channel;
+	int root;		  /* "/" of the container */
+	int terminal;		  /* the pty's slave, or -1 */
+	unsigned int preserve_fds;
+	const char *keyring;	  /* or NULL */
+	const char *keyring_label;
+	bool in_userns;		  /* setresuid(0) first: our ids are the parent's */
+	bool stay_dumpable;	  /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
+	pid_t parent;		  /* dies with it until the commit, or 0 */
+	const char *program;	  /* found by become_find_program() */
+};
+
+/* First of all inside: container root's ids, session, keyring. */
+int become_start(struct become *become, struct error *err) must_check;
+/* Standard streams: /dev/null is reopened inside, pipes and sockets are given to the user. */
+int become_prepare_streams(struct become *become, struct error *err) must_check;
+/* Scheduler, I/O priority, memory policy, personality, HOME. */
+int become_tune(struct become *become, struct error *err) must_check;
+/* LSM labels; seccomp when it must come before the rights are dropped; ids, capabilities; working directory; no_new_privs. */
+int become_user(struct become *become, struct error *err) must_check;
+/* args[0] as execvp(3) would find it, with the user's rights; the errors are the engines' phrases. */
+int become_find_program(struct become *become, struct error *err) must_check;
+/* The late seccomp filter and the exec; returns only on failure.  CONTROL gets EXEC before it. */
+int become_program(struct become *become, int control, struct error *err) must_check;

@@ -1,0 +1,75 @@
+/*
+ * P's side of the life of a container: the create table.  `create` makes its steps in order; a failure undoes what was made;
+ * `delete` undoes all of them on a struct create rebuilt from state.json.  There is no second clean-up path.
+ */
+#pragma once
+
+#include <creel/cgroup.h>
+#include <creel/container.h>
+#include <creel/json.h>
+#include <creel/message.h>
+#include <creel/plan.h>
+
+struct error;
+
+struct create_options {
+	const char *id;
+	const char *bundle;	    /* as given; made absolute */
+	const char *config;	    /* file name in the bundle; NULL: config.json */
+	const char *pid_file;	    /* or NULL */
+	const char *console_socket; /* or NULL */
+	const char *pidfd_socket;   /* or NULL */
+	enum cgroup_manager manager;
+	bool no_pivot;
+	bool no_new_keyring;
+	unsigned int preserve_fds;
+	bool rootless_cgroups;
+	bool start_now; /* `run`: the init waits on the channel, not on start.sock */
+	bool detach;	/* `run --detach` */
+};
+
+struct create {
+	struct runtime *runtime;
+	const struct create_options *options;
+	struct oci_config config;
+	const char *config_text; /* for the digest and for line numbers in errors */
+	size_t config_size;
+	const struct json *config_tree;
+	struct plan plan;
+	struct plan_seccomp seccomp;
+	struct container container;
+	struct cgroup cgroup;
+	int start_socket; /* listening, or -1 */
+	int channel;	  /* P's end, or -1 */
+	int peer;	  /* S's and I's end, until they have it */
+	pid_t stage;	  /* 0: none */
+	int stage_fd;
+	pid_t init;
+	int init_fd;
+	int console;	   /* the pty's master for a foreground `run`, or -1 */
+	bool hooks_begun;  /* some runtime hook ran: poststop hooks are owed */
+	bool made_rdt;
+	bool dead;	   /* delete: the init is gone, so a namespace need not be killed twice */
+	bool leftover;	   /* an undo failed: the state directory stays, so that delete can try again */
+	struct error leftover_error;
+};
+
+/* Reads and checks config.json, makes the plan; touches nothing. */
+int create_load(struct create *create, struct runtime *runtime, const struct create_options *options,
+		struct error *err) must_check;
+/* Puts file, line and column of config.json into ERR, if it has a pointer. */
+void create_locate_error(const struct create *create, struct error *err);
+
+/* Runs the table.  After 0 the container is created: its init waits for START. */
+int create_run(struct create *create, struct error *err) must_check;
+/* Undoes all of the table (delete), on what create_from_state() rebuilt. */
+int create_undo(struct create *create, struct error *err) must_check;
+void create_from_state(struct create *create, struct runtime *runtime, struct container *container);
+void create_close(struct create *create);
+
+/* Serves messages of S and I until END comes; the error is the peer's own, or says how it died. */
+int create_serve(struct create *create, enum message_kind end, struct error *err) must_check;
+
+/* stage.c, init.c: the main functions of the children; they do not return. */
+void stage_main(struct create *create) never_returns;
+void init_main(struct create *create) never_returns;

@@ -1,0 +1,87 @@
+/*
+ * state.json: what must be remembered of a container between two commands.  Written atomically, once before anything is
+ * made ("creating": no pid yet), once when the container is created.  The status is derived from the kernel, never stored.
+ *
+ * exec.json beside it is what `exec` needs, so that it never parses the bundle's config.json again.
+ */
+#pragma once
+
+#include <creel/arena.h>
+#include <creel/compiler.h>
+#include <creel/oci_config.h>
+#include <creel/oci_state.h>
+#include <creel/schema.h>
+
+struct error;
+
+struct state {
+	struct optional_uint version; /* of this format: 1 */
+	char *id;
+	char *bundle; /* absolute */
+	char *rootfs; /* absolute */
+	struct optional_uint pid;   /* of the init, in the pid namespace of the command that created it; absent: creating */
+	struct optional_uint start; /* its start time, clock ticks since boot: tells it from a later process with its pid */
+	struct optional_uint boot;  /* a digest of the kernel's boot id: after a reboot nothing of the container is left */
+	char *created;		    /* RFC 3339 */
+	struct optional_uint owner; /* uid of the creator */
+	struct optional cgroup_manager;
+	char *cgroup;			  /* path in the hierarchy; absent: none */
+	struct optional_uint cgroup_made; /* how many directories of it we made */
+	char *unit;			  /* of systemd */
+	char *config_digest;		  /* of config.json as it was at create */
+	struct string_map annotations;
+	struct oci_hooks *hooks; /* only poststart and poststop are kept */
+	bool shared_pid;	 /* no pid namespace of its own: killing the init does not end the others */
+	bool waits;		 /* the init waits on start.sock; a container of `run` does not */
+	char *rdt_group;	 /* resctrl group that was made */
+	bool rdt_own, rdt_monitoring;
+};
+
+extern const struct schema state_schema;
+
+struct exec_record {
+	struct oci_process *process; /* the container's own: the template for command lines */
+	struct oci_personality *personality;
+	struct oci_memory_policy *memory_policy;
+	struct optional_uint namespaces; /* CLONE_NEW* flags that the container does not share with the runtime */
+	bool user_namespace;
+	struct oci_id_mappings uid_mappings;
+	struct oci_id_mappings gid_mappings;
+	bool has_seccomp; /* seccomp.bpf lies beside */
+	struct optional_uint seccomp_flags;
+	bool seccomp_notify;
+	char *listener_path;
+	char *listener_metadata;
+	struct string_map annotations;
+};
+
+extern const struct schema exec_record_schema;
+
+#define STATE_FILE	  "state.json"
+#define STATE_EXEC_FILE	  "exec.json"
+#define STATE_SECCOMP_FILE "seccomp.bpf"
+#define STATE_START_SOCKET "start.sock"
+
+int state_write(int dir, const struct state *state, struct error *err) must_check;
+/* A missing state.json is ERROR_STATE: a directory whose create died before the first write. */
+int state_read(struct arena *arena, int dir, struct state *state, struct error *err) must_check;
+
+int exec_record_write(int dir, const struct exec_record *record, struct error *err) must_check;
+int exec_record_read(struct arena *arena, int dir, struct exec_record *record, struct error *err)
+	must_check;
+
+/* Asks the kernel: no pid yet is creating; pid gone, dead or another process is stopped; start.sock there is created; frozen is
+ * paused; else running. */
+int state_status(int procfs, int cgroup_root, int dir, const struct state *state,
+		 enum oci_status *status, struct error *err) must_check;
+
+/* The spec's state object, for `state`, `list` and hooks. */
+void state_describe(const struct state *state, enum oci_status status, struct oci_state *out);
+/* The same as JSON text: compact for hooks, indented for people. */
+const char *state_json(struct arena *arena, const struct oci_state *state,
+		       const struct schema *schema, int indent);
+
+/* A digest of the kernel's boot id. */
+uint64_t state_boot(int procfs);
+/* FNV-1a of the bytes, as 16 hex digits: tells a changed file from the same, nothing more. */
+char *state_digest(struct arena *arena, const void *data, size_t size);

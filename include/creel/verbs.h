@@ -1,0 +1,61 @@
+/* One function a verb: what the command line calls. */
+#pragma once
+
+#include <creel/compiler.h>
+#include <creel/container.h>
+#include <creel/create.h>
+
+struct error;
+
+/* create, and run without --detach: *EXIT_CODE is the container's. */
+int verb_create(struct runtime *runtime, const struct create_options *options, struct error *err)
+	must_check;
+struct run_options {
+	struct create_options create;
+	bool keep;
+};
+int verb_run(struct runtime *runtime, const struct run_options *options, int *exit_code,
+	     struct error *err) must_check;
+
+int verb_start(struct runtime *runtime, const char *id, struct error *err) must_check;
+
+/* SIGNAL to the init; ALL: to every process of the cgroup.  SIGKILL to a container without its own pid namespace takes all. */
+int verb_kill(struct runtime *runtime, const char *id, int signal, bool all, struct error *err)
+	must_check;
+
+int verb_delete(struct runtime *runtime, const char *id, bool force, struct error *err) must_check;
+
+int verb_pause(struct runtime *runtime, const char *id, struct error *err) must_check;
+int verb_resume(struct runtime *runtime, const char *id, struct error *err) must_check;
+
+/* All pids of the container, as the caller sees them; sorted, in the arena. */
+int verb_ps(struct runtime *runtime, const char *id, pid_t **pids, size_t *n, struct error *err)
+	must_check;
+
+struct exec_options {
+	const char *id;
+	const char *process_file; /* or NULL */
+	struct strings args;
+	const char *cwd;
+	struct strings env;
+	const char *user; /* "uid[:gid]", decimal */
+	struct strings additional_gids;
+	struct strings caps;
+	bool terminal, terminal_set;
+	bool no_new_privileges;
+	const char *apparmor_profile;
+	const char *process_label;
+	const char *cgroup; /* sub-cgroup relative to the container's */
+	const char *console_socket;
+	const char *pidfd_socket;
+	const char *pid_file;
+	unsigned int preserve_fds;
+	bool detach;
+	bool ignore_paused;
+};
+int verb_exec(struct runtime *runtime, const struct exec_options *options, int *exit_code,
+	      struct error *err) must_check;
+
+/* The `update` of resources: the document's text, or NULL fields. */
+int verb_update(struct runtime *runtime, const char *id, const struct oci_resources *resources,
+		struct error *err) must_check;
