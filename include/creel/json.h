@@ -54,6 +54,11 @@ const struct json *json_member(const struct json *object, const char *key);
 const struct json *json_at(const struct json *root, const char *pointer);
 /* The line and column (from 1) of byte OFFSET in TEXT. */
 void json_position(const char *text, size_t offset, unsigned int *line, unsigned int *column);
+/*
+ * Gives ERR, when it is an ERROR_CONFIG without a line, the file NAME and the position that its pointer has in TEXT; of
+ * the innermost object that exists, when the member is missing.
+ */
+void json_locate(const struct json *root, const char *name, const char *text, struct error *err);
 
 /*
  * Writing.  INDENT 0 gives compact text, n > 0 gives n blanks a level, -1 one tab a level.  Strings are escaped so that the

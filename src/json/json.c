@@ -1,0 +1,540 @@
+/*
+ * JSON text to a tree, by yajl's event parser, which is known in this file only.  yajl is lenient in places
+ * (it keeps duplicate members, replaces lone surrogates, lets overlong UTF-8 pass), so each event is
+ * checked against the bytes that it came from.
+ */
+#include <creel/json.h>
+
+#include <creel/error.h>
+#include <creel/text.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yajl/yajl_parse.h>
+
+/* Objects up to this size are searched for duplicates pair by pair, larger ones by sorting. */
+#define PAIRS_MAX 16
+
+struct parser {
+	struct arena *arena;
+	struct error *err;
+	yajl_handle yajl;
+	const char *text;
+	size_t size;
+	size_t offset; /* behind the last token */
+	size_t values;
+	size_t depth;
+	struct json *open[JSON_DEPTH_MAX]; /* the objects and arrays around the present place */
+	const char *key;		   /* the member whose value comes next, or NULL */
+	struct json *root;
+};
+
+/*
+ * The present place, in PARTS, which has room for one level more than may be open.  In an array, the
+ * element counts only when it is itself what is wrong (IN_VALUE); a member counts from its name on.
+ */
+static const struct where *place(const struct parser *parser, struct where *parts, bool in_value)
+{
+	const struct json *innermost = parser->depth > 0 ? parser->open[parser->depth - 1] : NULL;
+	size_t n = 0;
+
+	for (size_t i = 1; i < parser->depth; i++, n++) {
+		parts[n].up = n > 0 ? &parts[n - 1] : NULL;
+		parts[n].key = parser->open[i]->key;
+		parts[n].index = parser->open[i - 1]->n - 1;
+	}
+	if (innermost && (parser->key || (in_value && innermost->type == JSON_ARRAY))) {
+		parts[n].up = n > 0 ? &parts[n - 1] : NULL;
+		parts[n].key = parser->key;
+		parts[n].index = innermost->n;
+		n++;
+	}
+	return n > 0 ? &parts[n - 1] : NULL;
+}
+
+static int fail_at(struct parser *parser, size_t offset, bool in_value, const char *message)
+{
+	struct where parts[JSON_DEPTH_MAX + 1];
+
+	error_config(parser->err, place(parser, parts, in_value), "%s", message);
+	json_position(parser->text, offset, &parser->err->line, &parser->err->column);
+	return 0;
+}
+
+/* The value or name at OFFSET is wrong.  Returns 0, with which a yajl callback ends the parse. */
+static int fail(struct parser *parser, size_t offset, const char *message)
+{
+	return fail_at(parser, offset, true, message);
+}
+
+/* Between two tokens there are only blanks and one separator, which yajl has seen to. */
+static size_t token_start(const struct parser *parser)
+{
+	size_t offset = parser->offset;
+
+	while (offset < parser->size && strchr(" \t\r\n,:", parser->text[offset]) &&
+	       parser->text[offset])
+		offset++;
+	return offset;
+}
+
+/* Moves on: the token ends where yajl has read to.  Returns its first byte's offset. */
+static size_t token(struct parser *parser)
+{
+	size_t start = token_start(parser);
+
+	parser->offset = yajl_get_bytes_consumed(parser->yajl);
+	return start;
+}
+
+/* Adds a value to the innermost open one.  Returns NULL when there are too many. */
+static struct json *add(struct parser *parser, enum json_type type, size_t offset)
+{
+	struct json *value;
+	struct json *parent = parser->depth > 0 ? parser->open[parser->depth - 1] : NULL;
+
+	if (++parser->values > JSON_VALUES_MAX) {
+		fail(parser, offset, "the document has too many values");
+		return NULL;
+	}
+	value = arena_alloc(parser->arena, sizeof(*value));
+	value->type = type;
+	value->key = parser->key;
+	value->offset = offset;
+	parser->key = NULL;
+	if (!parent) {
+		parser->root = value;
+		return value;
+	}
+	if (parent->last)
+		parent->last->next = value;
+	else
+		parent->first = value;
+	parent->last = value;
+	parent->n++;
+	return value;
+}
+
+static int add_text(struct parser *parser, enum json_type type, size_t offset, const char *text)
+{
+	struct json *value = add(parser, type, offset);
+
+	if (!value)
+		return 0;
+	value->text = text;
+	return 1;
+}
+
+static int on_null(void *context)
+{
+	struct parser *parser = context;
+
+	return add(parser, JSON_NULL, token(parser)) != NULL;
+}
+
+static int on_bool(void *context, int value)
+{
+	struct parser *parser = context;
+
+	return add_text(parser, JSON_BOOL, token(parser), value ? "true" : "false");
+}
+
+static int on_number(void *context, const char *text, size_t size)
+{
+	struct parser *parser = context;
+
+	return add_text(parser, JSON_NUMBER, token(parser),
+			arena_strndup(parser->arena, text, size));
+}
+
+/* The four hexadecimal digits after "\u"; yajl has checked that there are four. */
+static unsigned int hex4(const char *text)
+{
+	char digits[5] = { text[0], text[1], text[2], text[3], '\0' };
+
+	return (unsigned int)strtoul(digits, NULL, 16);
+}
+
+static bool is_high(unsigned int unit)
+{
+	return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+static bool is_low(unsigned int unit)
+{
+	return unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+/* What is wrong with the escape at *TEXT ("\..."), or NULL; moves behind it. */
+static const char *check_escape(const char **text)
+{
+	unsigned int unit;
+
+	if ((*text)[1] != 'u') {
+		*text += 2;
+		return NULL;
+	}
+	unit = hex4(*text + 2);
+	*text += 6;
+	if (unit == 0)
+		return "a string holds a NUL byte";
+	if (is_low(unit))
+		return "a string holds half of a surrogate pair";
+	if (!is_high(unit))
+		return NULL;
+	if ((*text)[0] != '\\' || (*text)[1] != 'u' || !is_low(hex4(*text + 2)))
+		return "a string holds half of a surrogate pair";
+	*text += 6;
+	return NULL;
+}
+
+/* Checks the bytes of a string token, quotes included: [START, END) of the document. */
+static bool check_string(struct parser *parser, size_t start, size_t end)
+{
+	const char *text = parser->text + start + 1;
+	const char *stop = parser->text + end - 1;
+
+	while (text < stop) {
+		const char *wrong = NULL;
+		const char *here = text;
+		size_t bytes;
+
+		if (*text == '\\') {
+			wrong = check_escape(&text);
+		} else if (*text >= 0) {
+			text++;
+		} else {
+			bytes = text_utf8(text);
+			if (bytes == 0)
+				wrong = "a string is not valid UTF-8";
+			text += bytes;
+		}
+		if (wrong) {
+			fail(parser, (size_t)(here - parser->text), wrong);
+			return false;
+		}
+	}
+	return true;
+}
+
+static int on_string(void *context, const unsigned char *text, size_t size)
+{
+	struct parser *parser = context;
+	size_t start = token(parser);
+
+	if (!check_string(parser, start, parser->offset))
+		return 0;
+	return add_text(parser, JSON_STRING, start,
+			arena_strndup(parser->arena, (const char *)text, size));
+}
+
+static int on_key(void *context, const unsigned char *text, size_t size)
+{
+	struct parser *parser = context;
+	size_t start = token(parser);
+
+	if (!check_string(parser, start, parser->offset))
+		return 0;
+	parser->key = arena_strndup(parser->arena, (const char *)text, size);
+	return 1;
+}
+
+static int on_start(struct parser *parser, enum json_type type)
+{
+	size_t start = token(parser);
+	struct json *value;
+
+	if (parser->depth == JSON_DEPTH_MAX)
+		return fail(parser, start, "the document is nested too deeply");
+	value = add(parser, type, start);
+	if (!value)
+		return 0;
+	parser->open[parser->depth++] = value;
+	return 1;
+}
+
+static int on_start_object(void *context)
+{
+	return on_start(context, JSON_OBJECT);
+}
+
+static int on_start_array(void *context)
+{
+	return on_start(context, JSON_ARRAY);
+}
+
+static int on_end_array(void *context)
+{
+	struct parser *parser = context;
+
+	token(parser);
+	parser->depth--;
+	return 1;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	const struct json *const *left = a, *const *right = b;
+	int order = strcmp((*left)->key, (*right)->key);
+
+	if (order != 0)
+		return order;
+	return (*left)->offset < (*right)->offset ? -1 : 1;
+}
+
+/* Returns a member of OBJECT that another one before it has the name of, or NULL. */
+static const struct json *duplicate_by_sorting(struct arena *arena, const struct json *object)
+{
+	const struct json **members = arena_array(arena, object->n, sizeof(*members));
+	const struct json *found = NULL;
+	size_t n = 0;
+
+	json_each(member, object)
+		members[n++] = member;
+	qsort(members, n, sizeof(*members), compare_members);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(members[i - 1]->key, members[i]->key) == 0 &&
+		    (!found || members[i]->offset < found->offset))
+			found = members[i];
+	return found;
+}
+
+static const struct json *duplicate_by_pairs(const struct json *object)
+{
+	json_each(member, object)
+		for (const struct json *before = object->first; before != member;
+		     before = before->next)
+			if (strcmp(before->key, member->key) == 0)
+				return member;
+	return NULL;
+}
+
+static int on_end_object(void *context)
+{
+	struct parser *parser = context;
+	const struct json *object = parser->open[parser->depth - 1];
+	const struct json *twice = object->n > PAIRS_MAX
+					   ? duplicate_by_sorting(parser->arena, object)
+					   : duplicate_by_pairs(object);
+
+	if (twice) {
+		parser->key = twice->key;
+		return fail(parser, twice->offset, "the member is there twice");
+	}
+	token(parser);
+	parser->depth--;
+	return 1;
+}
+
+static const yajl_callbacks callbacks = {
+	.yajl_null = on_null,
+	.yajl_boolean = on_bool,
+	.yajl_number = on_number,
+	.yajl_string = on_string,
+	.yajl_start_map = on_start_object,
+	.yajl_map_key = on_key,
+	.yajl_end_map = on_end_object,
+	.yajl_start_array = on_start_array,
+	.yajl_end_array = on_end_array,
+};
+
+/*
+ * yajl's memory comes from the arena: it does not look for a failed malloc(), and its error paths leak.
+ * The size stands in front, for realloc().
+ */
+#define HEAD 16
+
+static void *take(void *context, size_t size)
+{
+	char *memory = arena_alloc(context, size + HEAD);
+
+	memcpy(memory, &size, sizeof(size));
+	return memory + HEAD;
+}
+
+static void *retake(void *context, void *old, size_t size)
+{
+	char *memory = take(context, size);
+	size_t old_size;
+
+	if (!old)
+		return memory;
+	memcpy(&old_size, (char *)old - HEAD, sizeof(old_size));
+	return memcpy(memory, old, old_size < size ? old_size : size);
+}
+
+static void give_back(void *context, void *memory)
+{
+	(void)context;
+	(void)memory;
+}
+
+/* yajl's words, as they begin after the kind of error, and ours. */
+static const struct {
+	const char *theirs;
+	const char *ours;
+} syntax_errors[] = {
+	{ "premature EOF", "the document ends too early" },
+	{ "trailing garbage", "something follows the end of the document" },
+	{ "after array element", "expected ',' or ']' after the element" },
+	{ "after key and value", "expected ',' or '}' after the member" },
+	{ "object key and value", "expected ':' after the member's name" },
+	{ "invalid object key", "expected a member's name in double quotes" },
+	{ "unallowed token", "this does not belong here" },
+	{ "invalid bytes in UTF8", "a string is not valid UTF-8" },
+	{ "inside a string, '\\' occurs", "a string holds an unknown escape" },
+	{ "invalid character inside string", "a string holds a control character" },
+	{ "invalid (non-hex)", "a string holds an escape that is not \\u and four digits" },
+	{ "malformed number, a digit is required after the minus", "a digit must follow the sign" },
+	{ "malformed number, a digit is required after the decimal",
+	  "a digit must follow the decimal point" },
+	{ "malformed number, a digit is required after the exp",
+	  "a digit must follow the exponent" },
+	{ "probable comment", "comments are not JSON" },
+	{ "invalid string in json text", "expected true, false or null" },
+	{ "invalid char in json text", "this is not JSON" },
+};
+
+/* Says what yajl did not like, and where. */
+static void fail_syntax(struct parser *parser, size_t consumed)
+{
+	const char *theirs = (const char *)yajl_get_error(parser->yajl, 0, NULL, 0);
+	const char *words = strstr(theirs, ": ");
+	const char *ours = "this is not JSON";
+	size_t offset = consumed;
+
+	for (size_t i = 0; words && i < ARRAY_SIZE(syntax_errors); i++) {
+		if (!text_starts_with(words + 2, syntax_errors[i].theirs))
+			continue;
+		ours = syntax_errors[i].ours;
+		break;
+	}
+	/* A parse error is about the token that has just been read, a lexical one about a byte. */
+	if (text_starts_with(theirs, "parse error") && consumed < parser->size) {
+		offset = token_start(parser);
+		if (consumed > 0 && strchr(",:", parser->text[consumed - 1]))
+			offset = consumed - 1;
+	}
+	fail_at(parser, offset, false, ours);
+}
+
+/* Returns the root, or NULL with the error set. */
+static struct json *parse(struct parser *parser)
+{
+	yajl_status status;
+
+	if (parser->size >= 3 && memcmp(parser->text, "\xef\xbb\xbf", 3) == 0) {
+		fail(parser, 0, "the document starts with a byte order mark");
+		return NULL;
+	}
+	status = yajl_parse(parser->yajl, (const unsigned char *)parser->text, parser->size);
+	if (status == yajl_status_error)
+		fail_syntax(parser, yajl_get_bytes_consumed(parser->yajl));
+	if (status != yajl_status_ok)
+		return NULL;
+	if (yajl_complete_parse(parser->yajl) == yajl_status_ok)
+		return parser->root;
+	/* yajl's count has started anew.  A callback may have failed here: "1" ends only now. */
+	if (parser->err->kind == ERROR_NONE)
+		fail_syntax(parser, parser->size);
+	return NULL;
+}
+
+struct json *json_parse(struct arena *arena, const char *name, const char *text, size_t size,
+			struct error *err)
+{
+	yajl_alloc_funcs memory = {
+		.malloc = take,
+		.realloc = retake,
+		.free = give_back,
+		.ctx = arena,
+	};
+	struct parser parser = { .arena = arena, .err = err, .text = text, .size = size };
+	struct json *root;
+
+	*err = (struct error){ .kind = ERROR_NONE };
+	parser.yajl = yajl_alloc(&callbacks, &memory, &parser);
+	/* check_string() is stricter. */
+	yajl_config(parser.yajl, yajl_dont_validate_strings, 1);
+
+	root = parse(&parser);
+	if (!root)
+		error_clean_text(err->file, sizeof(err->file), name);
+	return root;
+}
+
+const struct json *json_member(const struct json *object, const char *key)
+{
+	if (object->type != JSON_OBJECT)
+		return NULL;
+	json_each(member, object)
+		if (strcmp(member->key, key) == 0)
+			return member;
+	return NULL;
+}
+
+/* Compares KEY with the pointer's part [PART, END), in which "~1" is "/" and "~0" is "~". */
+static bool is_part(const char *key, const char *part, const char *end)
+{
+	for (; part < end; part++, key++) {
+		char wanted = *part;
+
+		if (wanted == '~' && part + 1 < end)
+			wanted = *++part == '1' ? '/' : '~';
+		if (*key != wanted)
+			return false;
+	}
+	return *key == '\0';
+}
+
+static const struct json *child_at(const struct json *parent, const char *part, const char *end)
+{
+	char number[24];
+	size_t index = 0;
+
+	json_each(child, parent) {
+		snprintf(number, sizeof(number), "%zu", index++);
+		if (is_part(parent->type == JSON_OBJECT ? child->key : number, part, end))
+			return child;
+	}
+	return NULL;
+}
+
+const struct json *json_at(const struct json *root, const char *pointer)
+{
+	const struct json *value = root;
+
+	while (*pointer == '/') {
+		const char *part = pointer + 1;
+		const char *end = strchrnul(part, '/');
+		const struct json *child = child_at(value, part, end);
+
+		if (!child)
+			return value;
+		value = child;
+		pointer = end;
+	}
+	return value;
+}
+
+void json_position(const char *text, size_t offset, unsigned int *line, unsigned int *column)
+{
+	*line = 1;
+	*column = 1;
+	for (size_t i = 0; i < offset; i++) {
+		if (text[i] == '\n') {
+			(*line)++;
+			*column = 1;
+		} else if (((unsigned char)text[i] & 0xc0) != 0x80) {
+			(*column)++; /* one a character, not one a byte */
+		}
+	}
+}
+
+void json_locate(const struct json *root, const char *name, const char *text, struct error *err)
+{
+	if (err->kind != ERROR_CONFIG || err->line > 0)
+		return;
+	json_position(text, json_at(root, err->where)->offset, &err->line, &err->column);
+	error_clean_text(err->file, sizeof(err->file), name);
+}
