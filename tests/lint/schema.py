@@ -45,8 +45,11 @@ NAMES = {"/linux/seccomp/architectures": "oci_seccomp_architecture_names"}
 # Sections of other platforms are kept as they are.
 OPAQUE = {"/vm", "/windows", "/solaris", "/zos", "/freebsd"}
 
-# The spec's own word for "any key": the members of a map of objects.
+# Any key: the members of a map of objects.
 ANY_KEY = "*"
+
+# Rows whose last argument is the schema of what they hold, and the one before it the struct.
+NESTED = ("F_OBJECT", "F_LIST", "F_OBJECT_MAP")
 
 
 class Schemas:
@@ -107,8 +110,9 @@ class Tables:
 
     def __init__(self, directory):
         text = "".join(path.read_text() for path in sorted(directory.glob("*.c")))
-        self.schemas = dict(
-            re.findall(r"struct schema (\w+)\s*=\s*SCHEMA\([^,]+,\s*(\w+),", text))
+        found = re.findall(r"struct schema (\w+)\s*=\s*SCHEMA\(([^,]+),\s*(\w+),", text)
+        self.schemas = {name: fields for name, _, fields in found}
+        self.types = {name: type_ for name, type_, _ in found}
         self.rows = {}
         for name, body in re.findall(
                 r"struct field (\w+)\[\] = \{(.*?)\n\};", text, re.DOTALL):
@@ -122,6 +126,15 @@ class Tables:
             for name, body in re.findall(
                 r"struct name_value (\w+)\[\] = \{(.*?)\n\};", text, re.DOTALL)}
 
+    def wrong_types(self):
+        """Rows for another struct than their schema's; the compiler cannot see those."""
+        for schema, fields in self.schemas.items():
+            for kind, arguments in self.rows[fields]:
+                if arguments[0] != self.types[schema]:
+                    yield f"{schema}: the row {arguments[2]} is for a {arguments[0]}"
+                if kind in NESTED and self.types[arguments[-1].lstrip("&")] != arguments[4]:
+                    yield f"{schema}: the row {arguments[2]} has the schema of another struct"
+
     def walk(self, schema, at, members, enums):
         for kind, arguments in self.rows[self.schemas[schema]]:
             where = f"{at}/{json.loads(arguments[2])}"
@@ -133,7 +146,7 @@ class Tables:
             if kind == "F_OBJECT_MAP":
                 where += f"/{ANY_KEY}"
                 members.add(where)
-            if kind in ("F_OBJECT", "F_LIST", "F_OBJECT_MAP"):
+            if kind in NESTED:
                 self.walk(arguments[-1].lstrip("&"), where, members, enums)
 
 
@@ -168,13 +181,18 @@ def compare(document, spec, ours):
 
 
 def main():
+    tables = Tables(ROOT / "src/oci")
+    wrong = list(tables.wrong_types())
+    if wrong:
+        print("\n".join(wrong))
+        return 1
+
     directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared/schema"
     if not (directory / "config-schema.json").exists():
         print("skipped: ../shared/schema is absent")
         return SKIPPED
 
     schemas = Schemas(directory)
-    tables = Tables(ROOT / "src/oci")
     differences = []
     count = 0
     for document, file, schema in DOCUMENTS:
