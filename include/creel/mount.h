@@ -51,7 +51,8 @@ struct mount_op {
 	unsigned long propagation[4]; /* MS_SHARED, MS_SLAVE ..., each perhaps with MS_REC, in order; 0 ends */
 	const struct idmap *idmap;   /* NULL unless idmapped; binds, and filesystems that allow it */
 	bool idmap_recursive;
-	int tree;		     /* a detached tree: opened by mount_open_source(), or -1 */
+	int tree;		     /* what mount_open_source() opened, or -1: the detached tree of a bind, the link itself of
+				      * a MOUNT_COPY_LINK, the user namespace of an idmapped MOUNT_NEW */
 	int mounted;		     /* the mount's descriptor between mount_apply() and mount_finish(), or -1 */
 	mode_t mode;		     /* nodes: type and permissions; mount points are made 0755 */
 	dev_t device;
@@ -61,9 +62,10 @@ struct mount_op {
 };
 
 /*
- * Opens OP's source as a detached tree, if it is a bind (or its own source for an idmapped one).  P calls it for trees that
- * only P may open, I for all others, before the first container mount exists (CVE-2021-30465).  For idmapped binds it
- * applies the map.  DIRECTORY is what a relative source is looked up in (the bundle).
+ * Opens OP's source as a detached tree into OP->tree, if it is a bind.  P calls it for trees that only P may open, I for
+ * all others, before the first container mount exists (CVE-2021-30465).  For idmapped binds it applies the map; for an
+ * idmapped MOUNT_NEW it makes the user namespace.  DIRECTORY is what a relative source is looked up in (the bundle).
+ * PROCFS is used for id maps only.  Unless OP asks for shared propagation, the tree becomes a slave of where it came from.
  */
 int mount_open_source(int procfs, struct mount_op *op, int directory, struct error *err) must_check;
 
@@ -74,17 +76,24 @@ int mount_open_source(int procfs, struct mount_op *op, int directory, struct err
  */
 int mount_prepare_root(const char *rootfs, unsigned long propagation, struct error *err) must_check;
 
-/* Does one op beneath ROOT.  The error names OP->where, the kernel's own message (fsopen log) and likely causes. */
+/*
+ * Does one op of any kind but MOUNT_MASK beneath ROOT; OP->tree is used up.  The error names OP->where, the kernel's own
+ * message (fsopen log) and likely causes.  A MOUNT_LINK of our own (WHERE is NULL) gives way to what is there already.
+ */
 int mount_apply(int root, struct mount_op *op, struct error *err) must_check;
 /* Second half of ops with MOUNT_LATE_READONLY; closes OP->mounted. */
 int mount_finish(struct mount_op *op, struct error *err) must_check;
 
-/* All ops with MOUNT_MASK share one read-only empty tmpfs and one verified null device. */
+/* All ops with MOUNT_MASK share one read-only empty tmpfs and one verified null device.  Starts as { -1, -1 }. */
 struct mount_masks {
-	int directory; /* detached empty tmpfs, or -1: made on first use */
-	int null;      /* detached null device (1:3, verified), or -1 */
+	int directory; /* empty tmpfs, or -1: made on first use */
+	int null;      /* null device (1:3, verified), or -1 */
+	bool directory_used; /* attached already: further masks are copies of it */
+	bool null_used;
 };
 
+/* Opens the host's /dev/null; before the pivot, since masks are applied after it, when /dev is the container's. */
+int mount_masks_open(struct mount_masks *masks, struct error *err) must_check;
 int mount_mask(int root, struct mount_masks *masks, const struct mount_op *op, struct error *err)
 	must_check;
 void mount_masks_close(struct mount_masks *masks);

@@ -1,6 +1,6 @@
 /*
- * Numbers, structs and wrappers that glibc 2.36 (Debian 12) lacks.  The only file with #if: everywhere else a system call
- * is a plain function.
+ * Numbers, structs and wrappers that glibc 2.36 (Debian 12) lacks.  The only file with #if:
+ * everywhere else a system call is a plain function.
  */
 #pragma once
 
