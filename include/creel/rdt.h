@@ -17,7 +17,7 @@ struct rdt_plan {
 	struct strings schemata; /* lines to write, in order; none: the group must exist */
 };
 
-/* Where resctrl is mounted, or NULL; ROOT overrides it in tests. */
+/* Where resctrl is mounted, or NULL. */
 char *rdt_mount(struct arena *arena, int procfs);
 /* Makes or checks the group and puts PID into it.  *MADE says whether a directory was made. */
 int rdt_join(const char *mount, const struct rdt_plan *plan, pid_t pid, bool *made, struct error *err)

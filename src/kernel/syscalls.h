@@ -42,6 +42,9 @@ struct clone3_args {
 	uint64_t cgroup;
 };
 
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
