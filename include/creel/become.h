@@ -23,6 +23,7 @@ struct become {
 	bool in_userns;		  /* setresuid(0) first: our ids are the parent's */
 	bool stay_dumpable;	  /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
 	pid_t parent;		  /* dies with it until the commit, or 0 */
+	struct strings env;	  /* process->env, and HOME: become_find_home() */
 	const char *program;	  /* found by become_find_program() */
 };
 
@@ -30,11 +31,15 @@ struct become {
 int become_start(struct become *become, struct error *err) must_check;
 /* Standard streams: /dev/null is reopened inside, pipes and sockets are given to the user. */
 int become_prepare_streams(struct become *become, struct error *err) must_check;
-/* Scheduler, I/O priority, memory policy, personality, HOME. */
+/* HOME from the container's /etc/passwd, when the document has none: hostile data, so bounded and never followed out. */
+int become_find_home(struct become *become, struct error *err) must_check;
+/* Scheduler, I/O priority, memory policy, personality. */
 int become_tune(struct become *become, struct error *err) must_check;
 /* LSM labels; seccomp when it must come before the rights are dropped; ids, capabilities; working directory; no_new_privs. */
 int become_user(struct become *become, struct error *err) must_check;
 /* args[0] as execvp(3) would find it, with the user's rights; the errors are the engines' phrases. */
 int become_find_program(struct become *become, struct error *err) must_check;
+/* Why execve(2) of become->program failed with ERRNUM. */
+int become_explain_exec(const struct become *become, int errnum, struct error *err);
 /* The late seccomp filter and the exec; returns only on failure.  CONTROL gets EXEC before it. */
 int become_program(struct become *become, int control, struct error *err) must_check;

@@ -15,12 +15,13 @@
 struct error;
 
 enum cgroup_write_flags {
-	CGROUP_MISSING_IS_FINE = 1, /* the file may not exist (hugetlb rsvd, swap accounting off) */
+	CGROUP_MISSING_IS_FINE = 1, /* the file or the controller may be missing (hugetlb rsvd, swap off) */
 	CGROUP_LINES = 2,	    /* one write(2) for each line of the value */
 };
 
+/* Without FILE it writes nothing and only wants the CONTROLLER (engines read its statistics). */
 struct cgroup_write {
-	const char *file;	/* "memory.max" */
+	const char *file;	/* "memory.max", or NULL */
 	const char *value;
 	const char *controller; /* "memory"; NULL for cgroup.* */
 	unsigned int flags;
@@ -44,13 +45,21 @@ int cgroup_root(const char *mount, struct error *err) must_check;
 
 /*
  * Makes the cgroup PATH with its parents below ROOT (cgroup_root()), and enables in the parents the controllers that WRITES
- * need.  A cgroup that exists, is not empty or is frozen is an error.  Missing controllers: ERROR_UNSUPPORTED that names the
- * controller, the parent that lacks it, the pointer of the first write that needs it, and what to do.  On failure nothing
- * that was made remains.  CGROUP->path must outlive CGROUP.
+ * need.  A cgroup that exists already is used if it is empty and not frozen (engines make it beforehand), and counts as not
+ * made; if it is populated or frozen, that is ERROR_STATE.  A path with an empty, "." or ".." component, or longer than 4096
+ * bytes, is ERROR_CONFIG.  On failure nothing that was made remains.  CGROUP->path must outlive CGROUP.
  */
 int cgroup_make(int root, const char *path, const struct cgroup_writes *writes,
 		struct cgroup *cgroup, struct error *err) must_check;
-/* Opens an existing one. */
+/*
+ * Enables the controllers that WRITES need in all parents of the existing cgroup PATH; what is enabled already is not
+ * written again.  cgroup_make() calls it; an update that brings a new controller does too.  A controller that cannot be
+ * had is ERROR_UNSUPPORTED with its name, the parent that lacks it, the pointer of the first write that needs it and what
+ * to do; unless all writes that need it carry CGROUP_MISSING_IS_FINE.
+ */
+int cgroup_enable(int root, const char *path, const struct cgroup_writes *writes, struct error *err)
+	must_check;
+/* Opens an existing one; ERRNUM is ENOENT when there is none.  "/" is ROOT itself. */
 int cgroup_open(int root, const char *path, struct error *err) must_check;
 
 /*
@@ -64,7 +73,7 @@ int cgroup_write_all(int fd, const struct cgroup_writes *writes, bool restore, s
 int cgroup_delegate(int fd, uid_t uid, gid_t gid, struct error *err) must_check;
 
 int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct error *err) must_check;
-/* 1 frozen, 0 not, -1 no such cgroup (errno ENOENT or ENODEV). */
+/* 1 frozen by itself (not by a parent), 0 not, -1 no such cgroup (errno ENOENT or ENODEV). */
 int cgroup_is_frozen(int fd);
 /* 1 when some process is in it or below, 0 when none, -1 errno. */
 int cgroup_is_populated(int fd);
@@ -80,6 +89,9 @@ int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struc
 
 /* All pids in it and below, as seen from our pid namespace; sorted. */
 int cgroup_pids(struct arena *arena, int fd, pid_t **pids, size_t *n, struct error *err) must_check;
+
+/* "12 sh (do_wait), 13 cat (pipe_read) and 3 more": the processes in it and below, for messages. */
+void cgroup_describe(int fd, char *text, size_t size);
 
 /* Reads one file of the cgroup, without the last newline; NULL when it does not exist. */
 char *cgroup_read(struct arena *arena, int fd, const char *file);

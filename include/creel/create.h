@@ -69,6 +69,11 @@ void create_close(struct create *create);
 
 /* Serves messages of S and I until END comes; the error is the peer's own, or says how it died. */
 int create_serve(struct create *create, enum message_kind end, struct error *err) must_check;
+/* Runs one kind of hooks in the runtime namespaces, with the state of STATUS. */
+int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status status,
+		 struct error *err) must_check;
+/* The clone3(2) flags that I is born with. */
+uint64_t create_clone_flags(const struct create *create);
 
 /* stage.c, init.c: the main functions of the children; they do not return. */
 void stage_main(struct create *create) never_returns;

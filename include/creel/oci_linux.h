@@ -106,6 +106,8 @@ struct oci_linux {
 
 extern const struct schema oci_linux_schema;
 extern const struct schema oci_id_mapping_schema;
+extern const struct schema oci_memory_policy_schema;
+extern const struct schema oci_personality_schema;
 
 /*
  * The rules of one whole map, as the kernel has them: at most 340 lines, none empty, none past the last id, none

@@ -61,10 +61,17 @@ extern const struct schema exec_record_schema;
 #define STATE_EXEC_FILE	  "exec.json"
 #define STATE_SECCOMP_FILE "seccomp.bpf"
 #define STATE_START_SOCKET "start.sock"
+#define STATE_CGROUP_MARK  "cgroup.made"
 
 int state_write(int dir, const struct state *state, struct error *err) must_check;
 /* A missing state.json is ERROR_STATE: a directory whose create died before the first write. */
 int state_read(struct arena *arena, int dir, struct state *state, struct error *err) must_check;
+
+/*
+ * Marks that the cgroup was made, with MADE directories, before any process is born in it; state_read() reads it back.  A
+ * symbolic link, since that is one atomic system call: a create that is killed at any instant leaves enough to clean up by.
+ */
+int state_mark_cgroup(int dir, size_t made, struct error *err) must_check;
 
 int exec_record_write(int dir, const struct exec_record *record, struct error *err) must_check;
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record, struct error *err)

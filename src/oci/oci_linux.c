@@ -325,7 +325,7 @@ static const struct field oci_memory_policy_fields[] = {
 	F_ENUMS(struct oci_memory_policy, flags, "flags", 0, oci_memory_policy_flag_names),
 };
 
-static const struct schema oci_memory_policy_schema =
+const struct schema oci_memory_policy_schema =
     SCHEMA(struct oci_memory_policy, oci_memory_policy_fields, memory_policy_check);
 
 /* config-linux.md "Personality": flags exist, but "currently no flag values are supported". */
@@ -344,7 +344,7 @@ static const struct field oci_personality_fields[] = {
 	F_STRINGS(struct oci_personality, flags, "flags", 0),
 };
 
-static const struct schema oci_personality_schema =
+const struct schema oci_personality_schema =
     SCHEMA(struct oci_personality, oci_personality_fields, personality_check);
 
 static const struct field oci_time_offset_fields[] = {

@@ -1,0 +1,290 @@
+/*
+ * From "inside, with all rights" to the user's program.  The order is that of SECURITY 2.6: labels before no_new_privs, seccomp
+ * before the rights to load it are dropped or else last of all, groups before ids, ids before capabilities, ambient last.
+ */
+#include <creel/become.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <creel/caps.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/inroot.h>
+#include <creel/label.h>
+#include <creel/message.h>
+#include <creel/process.h>
+#include <creel/seccomp.h>
+#include <creel/terminal.h>
+#include <creel/tuning.h>
+
+/* Raw system calls: glibc's wrappers would synchronise threads that we do not have. */
+static int set_ids(uid_t uid, gid_t gid, const char *where, struct error *err)
+{
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0) {
+		error_system(err, errno, "cannot set gid %u", (unsigned int)gid);
+		return error_at(err, where);
+	}
+	if (syscall(SYS_setresuid, uid, uid, uid) < 0) {
+		error_system(err, errno, "cannot set uid %u", (unsigned int)uid);
+		return error_at(err, where);
+	}
+	return 0;
+}
+
+int become_start(struct become *become, struct error *err)
+{
+	/* In a user namespace that we made or joined our ids are still the parent's: files would be made by "nobody". */
+	if (become->in_userns &&
+	    set_ids(0, 0, NULL, err) < 0) {
+		struct error again = { 0 };
+
+		/* 0 may not be mapped: then the user's own ids are. */
+		if (set_ids(become->process->uid, become->process->gid, NULL, &again) < 0)
+			return error_hint(err, "neither 0 nor process.user is mapped in the user namespace");
+		*err = (struct error){ 0 };
+	}
+	if (setsid() < 0 && errno != EPERM)
+		return error_system(err, errno, "cannot start a session");
+	if (!become->keyring)
+		return 0;
+	if (become->keyring_label &&
+	    label_selinux_key(become->procfs, become->keyring_label, err) < 0)
+		return error_at(err, "/process/selinuxLabel");
+	if (tuning_new_session_keyring(become->keyring, err) < 0)
+		return -1;
+	return become->keyring_label ? label_selinux_key(become->procfs, NULL, err) : 0;
+}
+
+static bool is_null_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+/* The host's null device would be a device node from outside; the container's own may be a trap (CVE-2026-88265). */
+static int reopen_null(struct become *become, int stream, struct error *err)
+{
+	struct stat st;
+	auto_fd null = inroot_try(become->root, "dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK);
+
+	if (null < 0 || fstat(null, &st) < 0 || !is_null_device(&st))
+		return 0; /* The one that we have is certainly /dev/null; a container without one keeps it. */
+	if (fcntl(null, F_SETFL, O_RDWR) < 0 || dup3(null, stream, 0) < 0)
+		return error_system(err, errno, "cannot replace standard stream %d", stream);
+	return 0;
+}
+
+int become_prepare_streams(struct become *become, struct error *err)
+{
+	if (become->terminal >= 0)
+		return terminal_take(become->terminal, become->process->uid, err);
+
+	for (int stream = 0; stream < 3; stream++) {
+		struct stat st;
+
+		if (fstat(stream, &st) < 0)
+			continue;
+		if (is_null_device(&st)) {
+			if (reopen_null(become, stream, err) < 0)
+				return -1;
+		} else if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
+			/* So that the user can open /dev/stdout again; never a file or device of the host's. */
+			if (st.st_uid != become->process->uid &&
+			    fchown(stream, become->process->uid, (gid_t)-1) < 0 && errno != EPERM &&
+			    errno != EROFS && errno != EINVAL)
+				return error_system(err, errno, "cannot give standard stream %d to uid %u",
+						    stream, (unsigned int)become->process->uid);
+		}
+	}
+	return 0;
+}
+
+int become_tune(struct become *become, struct error *err)
+{
+	const struct plan_process *process = become->process;
+
+	if (process->scheduler && tuning_set_scheduler(process->scheduler, err) < 0)
+		return error_at(err, "/process/scheduler");
+	if (process->io_class &&
+	    tuning_set_io_priority(process->io_class, process->io_priority, err) < 0)
+		return error_at(err, "/process/ioPriority");
+	if (process->memory_policy && tuning_set_memory_policy(process->memory_policy, err) < 0)
+		return error_at(err, "/linux/memoryPolicy");
+	if (process->personality.set &&
+	    tuning_set_personality((unsigned long)process->personality.value, err) < 0)
+		return error_at(err, "/linux/personality");
+	if (process->oom_score_adj.set &&
+	    tuning_set_oom_score(become->procfs, (int)process->oom_score_adj.value, err) < 0)
+		return error_at(err, "/process/oomScoreAdj");
+	return 0;
+}
+
+static int set_labels(struct become *become, struct error *err)
+{
+	const struct plan_process *process = become->process;
+
+	if (process->apparmor_profile &&
+	    label_apparmor_exec(become->procfs, process->apparmor_profile, false, err) < 0)
+		return error_at(err, "/process/apparmorProfile");
+	if (process->selinux_label &&
+	    label_selinux_exec(become->procfs, process->selinux_label, err) < 0)
+		return error_at(err, "/process/selinuxLabel");
+	return 0;
+}
+
+/* The agent must have the listener before a system call of the program can wait for it; P fetches it from us and says GO. */
+static int install_filter(struct become *become, struct error *err)
+{
+	int listener = -1;
+
+	if (seccomp_install(&become->seccomp->program, &listener, err) < 0)
+		return error_at(err, "/linux/seccomp");
+	if (listener < 0)
+		return 0;
+	if (message_send(become->channel, MESSAGE_LISTENER, listener, -1, err) < 0 ||
+	    message_expect(become->channel, MESSAGE_GO, -1, err) < 0)
+		return -1;
+	fd_close(&listener);
+	return 0;
+}
+
+static int set_groups(const struct plan_process *process, struct error *err)
+{
+	if (!process->set_groups)
+		return 0;
+	if (syscall(SYS_setgroups, process->groups_n, process->groups) < 0) {
+		error_system(err, errno, "cannot set the supplementary groups");
+		return error_at(err, "/process/user/additionalGids");
+	}
+	return 0;
+}
+
+static int set_credentials(struct become *become, struct error *err)
+{
+	const struct plan_process *process = become->process;
+	int last = caps_last(become->procfs);
+
+	if (caps_drop_bounding(&process->caps, last, err) < 0)
+		return error_at(err, "/process/capabilities/bounding");
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return error_system(err, errno, "cannot keep capabilities over the change of ids");
+	if (set_groups(process, err) < 0 ||
+	    set_ids(process->uid, process->gid, "/process/user", err) < 0)
+		return -1;
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		return error_system(err, errno, "cannot reset the keeping of capabilities");
+	/* The change of ids cleared it. */
+	if (process_die_with_parent(SIGKILL, 0, err) < 0)
+		return -1;
+	if (caps_apply(&process->caps, last, err) < 0)
+		return error_at(err, "/process/capabilities");
+	return 0;
+}
+
+/* The directory must lie inside the root: a descriptor of the host's that slipped in would show here (CVE-2024-21626). */
+static int enter_directory(struct become *become, struct error *err)
+{
+	char path[4096];
+	auto_fd dir = inroot_open(become->root, become->process->cwd, O_PATH | O_DIRECTORY, err);
+
+	if (dir < 0) {
+		error_while(err, "chdir to `%s`", become->process->cwd);
+		return error_at(err, "/process/cwd");
+	}
+	if (fchdir(dir) < 0) {
+		error_system(err, errno, "chdir to `%s`", become->process->cwd);
+		return error_at(err, "/process/cwd");
+	}
+	if (syscall(SYS_getcwd, path, sizeof(path)) < 0 || path[0] != '/') {
+		error_system(err, ENOENT, "chdir to `%s`: it is outside of the container's root",
+			     become->process->cwd);
+		return error_at(err, "/process/cwd");
+	}
+	return 0;
+}
+
+/* Either root or the user may be the one who has the right to enter it: once before the ids change, and once after. */
+static int enter_directory_early(struct become *become, struct error *err)
+{
+	if (enter_directory(become, err) < 0) {
+		if (err->errnum != EACCES)
+			return -1;
+		*err = (struct error){ 0 };
+	}
+	return 0;
+}
+
+static int enter_directory_late(struct become *become, struct error *err)
+{
+	char path[4096];
+
+	if (enter_directory(become, err) == 0)
+		return 0;
+	/* Root got in before. */
+	if (err->errnum == EACCES && syscall(SYS_getcwd, path, sizeof(path)) > 0 &&
+	    text_equal(path, become->process->cwd)) {
+		*err = (struct error){ 0 };
+		return 0;
+	}
+	return -1;
+}
+
+static bool loads_filter_early(const struct become *become)
+{
+	/* Without no_new_privs loading needs CAP_SYS_ADMIN, which is dropped next. */
+	return become->seccomp->program.length > 0 && !become->process->no_new_privileges;
+}
+
+static bool loads_filter_for_agent(const struct become *become)
+{
+	/* With it the filter comes last, but a listener must reach its agent while P is still there. */
+	return become->seccomp->program.length > 0 && become->process->no_new_privileges &&
+	       become->seccomp->program.notify;
+}
+
+int become_user(struct become *become, struct error *err)
+{
+	/* Everything is close-on-exec at birth; this is for what a library opened behind our back. */
+	if (fd_cloexec_from(3 + (int)become->preserve_fds, err) < 0)
+		return -1;
+	for (unsigned int i = 0; i < become->preserve_fds; i++)
+		if (fd_keep_on_exec(3 + (int)i, err) < 0)
+			return -1;
+	if (set_labels(become, err) < 0 || enter_directory_early(become, err) < 0)
+		return -1;
+	if (loads_filter_early(become) && install_filter(become, err) < 0)
+		return -1;
+	if (set_credentials(become, err) < 0 || enter_directory_late(become, err) < 0)
+		return -1;
+	umask(become->process->umask);
+	if (become->process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		error_system(err, errno, "cannot set no_new_privs");
+		return error_at(err, "/process/noNewPrivileges");
+	}
+	if (loads_filter_for_agent(become) && install_filter(become, err) < 0)
+		return -1;
+	return become->stay_dumpable ? process_set_dumpable(true, err) : 0;
+}
+
+int become_program(struct become *become, int control, struct error *err)
+{
+	const struct plan_process *process = become->process;
+	bool late = become->seccomp->program.length > 0 && !loads_filter_early(become) &&
+		    !loads_filter_for_agent(become);
+
+	if (message_send(control, MESSAGE_EXEC, 0, -1, err) < 0)
+		return -1;
+	process_reset_signals();
+	if (late && install_filter(become, err) < 0)
+		return -1;
+	execve(become->program, process->args.items, become->env.items);
+	return become_explain_exec(become, errno, err);
+}

@@ -1,0 +1,302 @@
+/* The state directory of one container: its name, its lock, its making and removing; and the root that holds them all. */
+#include <creel/container.h>
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <creel/cgroup.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/log.h>
+#include <creel/process.h>
+#include <creel/text.h>
+
+#define ID_MAX		    1024
+#define LOCK_TIMEOUT_MS	    10000
+#define LOCK_FIRST_PAUSE_US 200
+#define LOCK_LAST_PAUSE_US  20000
+
+char *container_default_root(struct arena *arena, const struct facts *facts)
+{
+	/* Only the uid decides, not USER or HOME: engines call `create` and `kill` with different environments. */
+	if (facts->xdg_runtime_dir && (facts->euid != 0 || facts->in_userns))
+		return text_format(arena, "%s/creel", facts->xdg_runtime_dir);
+	if (facts->euid != 0)
+		return text_format(arena, "/tmp/creel-%u", (unsigned int)facts->euid);
+	return arena_strdup(arena, "/run/creel");
+}
+
+/* mkdir -p: whoever made the parents already has decided about them. */
+static int make_path(const char *path, struct error *err)
+{
+	char part[4096];
+	size_t length = strlen(path);
+
+	if (length >= sizeof(part))
+		return error_usage(err, "the path of the state root is too long");
+	memcpy(part, path, length + 1);
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0711) < 0 && errno != EEXIST)
+			return error_system(err, errno, "cannot make the directory %s", part);
+		*slash = '/';
+	}
+	if (mkdir(part, 0700) < 0 && errno != EEXIST)
+		return error_system(err, errno, "cannot make the state root %s", part);
+	return 0;
+}
+
+int container_root_open(struct runtime *runtime, bool make, struct error *err)
+{
+	struct stat st;
+
+	runtime->root = open(runtime->root_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (runtime->root < 0 && errno == ENOENT) {
+		if (!make)
+			return 0;
+		if (make_path(runtime->root_path, err) < 0)
+			return -1;
+		runtime->root = open(runtime->root_path,
+				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (runtime->root < 0)
+		return error_system(err, errno, "cannot open the state root %s", runtime->root_path);
+	if (fstat(runtime->root, &st) < 0)
+		return error_system(err, errno, "cannot examine the state root %s",
+				    runtime->root_path);
+	if (st.st_uid != runtime->facts.euid || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+		fd_close(&runtime->root);
+		error_state(err, "the state root %s is not ours alone", runtime->root_path);
+		return error_hint(err, "it must belong to uid %u and be writable by nobody else",
+				  (unsigned int)runtime->facts.euid);
+	}
+	return 0;
+}
+
+int container_check_id(const char *id, struct error *err)
+{
+	static const char others[] = "_+-.";
+	size_t n = strlen(id);
+
+	if (n == 0)
+		return error_usage(err, "container id cannot be empty");
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)id[i];
+
+		if (c < 128 && (isalnum(c) || strchr(others, c)))
+			continue;
+		error_usage(err, "invalid container ID format: \"%s\"", id);
+		return error_hint(err, "an id is made of letters, digits and _ + - .");
+	}
+	if (id[0] == '.' || n > ID_MAX)
+		return error_usage(err, "invalid container ID format: \"%s\"", id);
+	return 0;
+}
+
+/* flock(2) with a deadline: whoever holds the lock may be a hung command that waits for us in turn. */
+static int lock(int dir, enum container_lock kind, const char *id, struct error *err)
+{
+	int operation = (kind == CONTAINER_SHARED ? LOCK_SH : LOCK_EX) | LOCK_NB;
+	long pause_us = LOCK_FIRST_PAUSE_US;
+
+	for (long waited_us = 0; flock(dir, operation) < 0; waited_us += pause_us) {
+		int errnum = errno;
+
+		if (errnum != EWOULDBLOCK && errnum != EINTR)
+			return error_system(err, errnum, "cannot lock container %s", id);
+		if (waited_us > LOCK_TIMEOUT_MS * 1000L) {
+			error_state(err, "container %s is busy: another command works on it", id);
+			return error_hint(err, "waited %d seconds for its lock",
+					  LOCK_TIMEOUT_MS / 1000);
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = pause_us * 1000 }, NULL);
+		if (pause_us < LOCK_LAST_PAUSE_US)
+			pause_us *= 2;
+	}
+	return 0;
+}
+
+/* A delete may have removed the directory while we waited for its lock, and a create made a new one. */
+static bool is_still(int root, const char *id, int dir)
+{
+	struct stat ours, named;
+
+	return fstat(dir, &ours) == 0 && fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+static int does_not_exist(struct error *err, const char *id)
+{
+	return error_state(err, "container does not exist: %s", id);
+}
+
+int container_make(struct runtime *runtime, const char *id, struct container *container,
+		   struct error *err)
+{
+	*container = (struct container){ .dir = -1, .id = id, .status = OCI_STATUS_CREATING };
+
+	if (mkdirat(runtime->root, id, 0700) < 0) {
+		if (errno == EEXIST)
+			return error_state(err, "container with given ID already exists: %s", id);
+		return error_system(err, errno, "cannot make the state directory %s/%s",
+				    runtime->root_path, id);
+	}
+	container->dir = openat(runtime->root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (container->dir < 0) {
+		error_system(err, errno, "cannot open the state directory %s/%s",
+			     runtime->root_path, id);
+		unlinkat(runtime->root, id, AT_REMOVEDIR);
+		return -1;
+	}
+	if (lock(container->dir, CONTAINER_EXCLUSIVE, id, err) < 0) {
+		fd_close(&container->dir);
+		return -1;
+	}
+	/* Between mkdir and flock a `delete --force` may have taken it for the remains of a crash. */
+	if (!is_still(runtime->root, id, container->dir)) {
+		fd_close(&container->dir);
+		return error_state(err, "container %s was deleted while it was being created", id);
+	}
+	return 0;
+}
+
+static int read_state(struct runtime *runtime, struct container *container, struct error *err)
+{
+	struct error missing = { 0 };
+
+	if (state_read(runtime->arena, container->dir, &container->state, &missing) < 0) {
+		if (missing.kind != ERROR_STATE) {
+			*err = missing;
+			return -1;
+		}
+		/* Its create died before the first write: nothing but the directory was made. */
+		error_ignore(&missing, "a half-made container has no state yet");
+		container->state = (struct state){ .id = arena_strdup(runtime->arena, container->id) };
+		container->status = OCI_STATUS_CREATING;
+		return 0;
+	}
+	return state_status(runtime->procfs, runtime->cgroup_root, container->dir,
+			    &container->state, &container->status, err);
+}
+
+int container_open(struct runtime *runtime, const char *id, enum container_lock kind,
+		   struct container *container, struct error *err)
+{
+	*container = (struct container){ .dir = -1, .id = id };
+
+	if (container_check_id(id, err) < 0)
+		return -1;
+	if (runtime->root < 0)
+		return does_not_exist(err, id);
+
+	for (;;) {
+		container->dir = openat(runtime->root, id,
+					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (container->dir < 0) {
+			if (errno == ENOENT)
+				return does_not_exist(err, id);
+			return error_system(err, errno, "cannot open the state directory %s/%s",
+					    runtime->root_path, id);
+		}
+		if (kind == CONTAINER_NO_LOCK)
+			break;
+		if (lock(container->dir, kind, id, err) < 0) {
+			container_close(container);
+			return -1;
+		}
+		if (is_still(runtime->root, id, container->dir))
+			break;
+		fd_close(&container->dir);
+	}
+	if (read_state(runtime, container, err) < 0) {
+		container_close(container);
+		return -1;
+	}
+	return 0;
+}
+
+void container_close(struct container *container)
+{
+	fd_close(&container->dir);
+}
+
+int container_remove(struct runtime *runtime, const struct container *container, struct error *err)
+{
+	return file_remove_tree(runtime->root, container->id, err);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int container_list(struct runtime *runtime, struct strings *ids, struct error *err)
+{
+	*ids = (struct strings){ 0 };
+	if (runtime->root < 0)
+		return 0;
+
+	int copy = openat(runtime->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!dir) {
+		error_system(err, errno, "cannot list the state root %s", runtime->root_path);
+		fd_close(&copy);
+		return -1;
+	}
+	for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
+		if (entry->d_name[0] != '.' && entry->d_type != DT_REG)
+			strings_add(runtime->arena, ids, arena_strdup(runtime->arena, entry->d_name));
+	closedir(dir);
+	if (ids->n > 1)
+		qsort(ids->items, ids->n, sizeof(*ids->items), compare_names);
+	return 0;
+}
+
+int container_init_open(struct runtime *runtime, const struct container *container,
+			struct error *err)
+{
+	const struct state *state = &container->state;
+	uint64_t start;
+	bool dead;
+
+	if (!state->pid.set)
+		return error_state(err, "container not running: %s", container->id);
+
+	/* First the pidfd, then the start time: a pid that was reused in between is noticed. */
+	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
+
+	if (pidfd < 0) {
+		if (err->errnum == ESRCH)
+			return error_state(err, "container not running: %s", container->id);
+		return -1;
+	}
+	if (process_start_time(runtime->procfs, (pid_t)state->pid.value, &start, &dead, err) < 0 ||
+	    start != state->start.value || dead)
+		return error_state(err, "container not running: %s", container->id);
+	return take_fd(&pidfd);
+}
+
+int container_cgroup(struct runtime *runtime, const struct container *container)
+{
+	struct error err = { 0 };
+
+	if (!container->state.cgroup || runtime->cgroup_root < 0)
+		return -1;
+
+	int fd = cgroup_open(runtime->cgroup_root, container->state.cgroup, &err);
+
+	if (fd < 0)
+		error_ignore(&err, "the container's cgroup is gone");
+	return fd;
+}

@@ -1,0 +1,637 @@
+/*
+ * P: the create table.  Each row makes one thing outside the new process and knows how to undo it; the reasons for the order
+ * stand beside the rows at the end of the file.
+ */
+#include <creel/create.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <creel/channel.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/hooks.h>
+#include <creel/idmap.h>
+#include <creel/log.h>
+#include <creel/netdev.h>
+#include <creel/process.h>
+#include <creel/procfs.h>
+#include <creel/rdt.h>
+#include <creel/seccomp_cache.h>
+#include <creel/steps.h>
+#include <creel/terminal.h>
+#include <creel/tuning.h>
+
+#define KILL_TIMEOUT_MS	  10000
+#define REMOVE_TIMEOUT_MS 5000
+
+/* ---- helpers ---- */
+
+static bool has_hooks(const struct oci_hooks *hooks, enum oci_hook_kind kind)
+{
+	return hooks && hooks->lists[kind].n > 0;
+}
+
+int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status status,
+		 struct error *err)
+{
+	const struct oci_hooks *hooks = create->config.hooks ? create->config.hooks
+							      : create->container.state.hooks;
+	struct oci_state state;
+
+	if (!has_hooks(hooks, kind))
+		return 0;
+	state_describe(&create->container.state, status, &state);
+	state.pid.value = status == OCI_STATUS_STOPPED ? 0 : (uint64_t)create->init;
+
+	const struct hook_run run = {
+		.kind = kind,
+		.list = &hooks->lists[kind],
+		.state = state_json(create->runtime->arena, &state, &oci_hook_state_schema, 0),
+		.directory = create->container.state.bundle,
+		.timeout_ms = -1,
+	};
+
+	return hooks_run(create->runtime->arena, &run, err);
+}
+
+static char *now(struct arena *arena)
+{
+	struct timespec ts;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	return text_format(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900,
+			   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec);
+}
+
+/* ---- 1: end of life ---- */
+
+static int make_nothing(struct create *create, struct error *err)
+{
+	(void)create;
+	(void)err;
+	return 0;
+}
+
+static int undo_life(struct create *create, struct error *err)
+{
+	struct error trouble = { 0 };
+
+	(void)err;
+	if (!create->hooks_begun || create->leftover)
+		return 0;
+	/* runtime.md: an error of a poststop hook is a warning, and the container is gone all the same. */
+	if (create_hooks(create, OCI_HOOK_POSTSTOP, OCI_STATUS_STOPPED, &trouble) < 0)
+		log_warning("%s", trouble.what);
+	return 0;
+}
+
+/* ---- 2: state directory ---- */
+
+static void fill_state(struct create *create, struct state *state)
+{
+	struct arena *arena = create->runtime->arena;
+	const struct plan *plan = &create->plan;
+
+	*state = (struct state){
+		.id = (char *)plan->id,
+		.bundle = (char *)plan->bundle,
+		.rootfs = (char *)plan->rootfs,
+		.boot = { .set = true, .value = state_boot(create->runtime->procfs) },
+		.created = now(arena),
+		.owner = { .set = true, .value = create->runtime->facts.euid },
+		.cgroup_manager = { .set = true, .value = (int)plan->cgroup.manager },
+		.cgroup = (char *)plan->cgroup.path,
+		.unit = (char *)plan->cgroup.unit,
+		.config_digest = state_digest(arena, create->config_text, create->config_size),
+		.annotations = create->config.annotations,
+		.shared_pid = !(plan->namespaces.create & CLONE_NEWPID),
+		.waits = !create->options->start_now,
+	};
+	if (plan->rdt) {
+		state->rdt_group = (char *)plan->rdt->group;
+		state->rdt_own = plan->rdt->own;
+		state->rdt_monitoring = plan->rdt->monitoring;
+	}
+	if (has_hooks(create->config.hooks, OCI_HOOK_POSTSTART) ||
+	    has_hooks(create->config.hooks, OCI_HOOK_POSTSTOP)) {
+		state->hooks = arena_alloc(arena, sizeof(*state->hooks));
+		state->hooks->lists[OCI_HOOK_POSTSTART] =
+			create->config.hooks->lists[OCI_HOOK_POSTSTART];
+		state->hooks->lists[OCI_HOOK_POSTSTOP] =
+			create->config.hooks->lists[OCI_HOOK_POSTSTOP];
+	}
+}
+
+static int make_state(struct create *create, struct error *err)
+{
+	if (container_make(create->runtime, create->options->id, &create->container, err) < 0)
+		return -1;
+	fill_state(create, &create->container.state);
+	return state_write(create->container.dir, &create->container.state, err);
+}
+
+static int undo_state(struct create *create, struct error *err)
+{
+	if (create->container.dir < 0 || create->leftover)
+		return 0;
+	return container_remove(create->runtime, &create->container, err);
+}
+
+/* ---- 3: start socket ---- */
+
+static int make_start_socket(struct create *create, struct error *err)
+{
+	if (create->options->start_now)
+		return 0;
+	create->start_socket = channel_listen(create->container.dir, STATE_START_SOCKET, err);
+	return create->start_socket < 0 ? -1 : 0;
+}
+
+/* ---- 4: mount sources ---- */
+
+/*
+ * A new user namespace has no rights over the host's mounts, and an idmap needs rights over their filesystem: when P has them it
+ * opens those trees now.  An unprivileged P leaves it to I, which has rights in a mount namespace of its own.
+ */
+static bool opens_source(const struct create *create, const struct mount_op *op)
+{
+	bool userns = create->plan.namespaces.maps;
+
+	for (size_t i = 0; i < create->plan.namespaces.joins_n; i++)
+		userns |= create->plan.namespaces.joins[i].flag == CLONE_NEWUSER;
+	return op->kind == MOUNT_BIND && create->runtime->facts.is_admin &&
+	       (op->idmap || (userns && !create->runtime->facts.in_userns));
+}
+
+static int make_sources(struct create *create, struct error *err)
+{
+	int bundle = -1;
+
+	for (size_t i = 0; i < create->plan.mounts_n; i++) {
+		struct mount_op *op = &create->plan.mounts[i];
+
+		if (!opens_source(create, op))
+			continue;
+		if (mount_open_source(create->runtime->procfs, op, bundle, err) < 0)
+			return error_at(err, op->where);
+	}
+	return 0;
+}
+
+static int undo_sources(struct create *create, struct error *err)
+{
+	(void)err;
+	for (size_t i = 0; i < create->plan.mounts_n; i++)
+		fd_close(&create->plan.mounts[i].tree);
+	return 0;
+}
+
+/* ---- 5: cgroup ---- */
+
+static int make_cgroup(struct create *create, struct error *err)
+{
+	struct plan_cgroup *plan = &create->plan.cgroup;
+
+	if (plan->manager != CGROUP_MANAGER_CGROUPFS || !plan->path)
+		return 0;
+	if (create->runtime->cgroup_root < 0)
+		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
+	if (cgroup_make(create->runtime->cgroup_root, plan->path, &plan->writes, &create->cgroup,
+			err) < 0) {
+		if (!plan->best_effort)
+			return error_at(err, plan->where);
+		log_warning("running without a cgroup: %s", err->what);
+		*err = (struct error){ 0 };
+		plan->path = NULL;
+		create->container.state.cgroup = NULL;
+		return 0;
+	}
+	create->container.state.cgroup_made =
+		(struct optional_uint){ .set = true, .value = create->cgroup.made };
+	if (state_mark_cgroup(create->container.dir, create->cgroup.made, err) < 0)
+		return -1;
+	if (plan->filter_devices) {
+		size_t length;
+		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
+							  plan->devices_n, &length);
+
+		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
+			return error_at(err, "/linux/resources/devices");
+	}
+	if (plan->delegate)
+		return cgroup_delegate(create->cgroup.fd, plan->delegate_uid, plan->delegate_gid,
+				       err);
+	return 0;
+}
+
+static int undo_cgroup(struct create *create, struct error *err)
+{
+	const struct state *state = &create->container.state;
+	bool ours = state->cgroup_made.set;
+	struct error gone = { 0 };
+
+	if (!state->cgroup || create->runtime->cgroup_root < 0)
+		return 0;
+
+	auto_fd fd = cgroup_open(create->runtime->cgroup_root, state->cgroup, &gone);
+
+	if (fd < 0) {
+		error_ignore(&gone, "the cgroup is gone already");
+		return 0;
+	}
+	/*
+	 * Without the mark no process of ours was ever born in it.  If it is empty it may be our half-made one, else it is
+	 * somebody else's, and must be left alone.
+	 */
+	if (!ours && cgroup_is_populated(fd) != 0)
+		return 0;
+	if (ours && cgroup_kill(fd, KILL_TIMEOUT_MS, err) < 0)
+		return -1;
+	/* An engine may have made it before us: a failed create leaves it as it was. */
+	if (create->options && state->cgroup_made.value == 0)
+		return 0;
+	return cgroup_remove(create->runtime->cgroup_root, state->cgroup,
+			     (size_t)state->cgroup_made.value, REMOVE_TIMEOUT_MS, err);
+}
+
+/* ---- 6: stage ---- */
+
+/* S is needed to walk from our namespaces to others; where all of them are simply new, P clones I itself. */
+static bool needs_stage(const struct create *create)
+{
+	return create->plan.namespaces.joins_n > 0 ||
+	       (create->plan.namespaces.create & (CLONE_NEWUSER | CLONE_NEWTIME));
+}
+
+/* The cgroup namespace is made by I itself: its root is where the process is, not where it was cloned from. */
+uint64_t create_clone_flags(const struct create *create)
+{
+	return create->plan.namespaces.create &
+	       ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWTIME);
+}
+
+static int make_stage(struct create *create, struct error *err)
+{
+	bool stage = needs_stage(create);
+	int ends[2];
+	struct spawn spawn = {
+		.flags = stage ? 0 : create_clone_flags(create),
+		.cgroup = create->cgroup.fd,
+		.pidfd = stage ? &create->stage_fd : &create->init_fd,
+	};
+
+	if (channel_pair(ends, err) < 0)
+		return -1;
+	create->channel = ends[0];
+	create->peer = ends[1];
+
+	pid_t pid = process_spawn(&spawn, err);
+
+	if (pid < 0)
+		return -1;
+	if (pid == 0) {
+		fd_close(&create->channel);
+		if (stage)
+			stage_main(create);
+		init_main(create);
+	}
+	fd_close(&create->peer);
+	if (stage)
+		create->stage = pid;
+	else
+		create->init = pid;
+	return 0;
+}
+
+static void kill_and_reap(int *pidfd)
+{
+	struct error err = { 0 };
+	int status;
+
+	if (*pidfd < 0)
+		return;
+	if (process_signal(*pidfd, SIGKILL, &err) < 0)
+		error_ignore(&err, "it is dead already");
+	if (process_wait(*pidfd, KILL_TIMEOUT_MS, &status, &err) < 0)
+		error_ignore(&err, "it was not our child");
+	fd_close(pidfd);
+}
+
+static int undo_stage(struct create *create, struct error *err)
+{
+	(void)err;
+	fd_close(&create->channel);
+	kill_and_reap(&create->stage_fd);
+	return 0;
+}
+
+/* ---- 8: namespaces ---- */
+
+static int make_namespaces(struct create *create, struct error *err)
+{
+	uint64_t start;
+	bool dead;
+
+	if (create->stage) {
+		int status;
+
+		if (message_send(create->channel, MESSAGE_GO, 0, -1, err) < 0 ||
+		    create_serve(create, MESSAGE_INIT, err) < 0)
+			return -1;
+		create->init_fd = process_open(create->init, err);
+		if (create->init_fd < 0)
+			return -1;
+		if (process_wait(create->stage_fd, create->runtime->timeout_ms, &status, err) < 0)
+			return -1;
+		fd_close(&create->stage_fd);
+		create->stage = 0;
+	}
+	if (process_start_time(create->runtime->procfs, create->init, &start, &dead, err) < 0)
+		return -1;
+	create->container.state.start = (struct optional_uint){ .set = true, .value = start };
+	return 0;
+}
+
+static int undo_namespaces(struct create *create, struct error *err)
+{
+	(void)err;
+	if (!create->dead)
+		kill_and_reap(&create->init_fd);
+	return 0;
+}
+
+/* ---- 9: network devices, resctrl ---- */
+
+static int move_net_devices(struct create *create, struct error *err)
+{
+	char path[64];
+
+	if (create->plan.net_devices_n == 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", create->init);
+
+	auto_fd target = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (target < 0)
+		return error_system(err, errno, "cannot open the container's network namespace");
+	for (size_t i = 0; i < create->plan.net_devices_n; i++) {
+		const struct plan_net_device *device = &create->plan.net_devices[i];
+
+		if (netdev_move(device->name, target, device->new_name, err) < 0)
+			return error_at(err, device->where);
+	}
+	return 0;
+}
+
+static int make_devices(struct create *create, struct error *err)
+{
+	if (move_net_devices(create, err) < 0)
+		return -1;
+	if (!create->plan.rdt)
+		return 0;
+
+	const char *mount = rdt_mount(create->runtime->arena, create->runtime->procfs);
+
+	if (!mount) {
+		error_unsupported(err, "resctrl is not mounted on this host");
+		error_hint(err, "mount -t resctrl resctrl /sys/fs/resctrl");
+		return error_at(err, "/linux/intelRdt");
+	}
+	if (rdt_join(mount, create->plan.rdt, create->init, &create->made_rdt, err) < 0)
+		return error_at(err, "/linux/intelRdt");
+	return 0;
+}
+
+static int undo_devices(struct create *create, struct error *err)
+{
+	const struct state *state = &create->container.state;
+	const struct rdt_plan from_state = {
+		.group = state->rdt_group,
+		.own = state->rdt_own,
+		.monitoring = state->rdt_monitoring,
+		.id = state->id,
+	};
+	const char *mount;
+
+	if (!state->rdt_group)
+		return 0;
+	mount = rdt_mount(create->runtime->arena, create->runtime->procfs);
+	return mount ? rdt_remove(mount, &from_state, err) : 0;
+}
+
+/* ---- 10: limits ---- */
+
+static int make_limits(struct create *create, struct error *err)
+{
+	const struct plan *plan = &create->plan;
+
+	if (create->cgroup.fd >= 0 &&
+	    cgroup_write_all(create->cgroup.fd, &plan->cgroup.writes, false, err) < 0)
+		return -1;
+	return 0;
+}
+
+/* After READY, since a small RLIMIT_NOFILE or RLIMIT_AS must not stop the set-up itself. */
+static int set_rlimits(struct create *create, struct error *err)
+{
+	const struct plan_process *process = &create->plan.process;
+
+	for (size_t i = 0; i < process->rlimits_n; i++)
+		if (tuning_set_rlimit(create->init, &process->rlimits[i], err) < 0)
+			return error_at(err, process->rlimits[i].where);
+	return 0;
+}
+
+/* ---- 11: inner set-up ---- */
+
+static void fill_exec_record(const struct create *create, struct exec_record *record)
+{
+	const struct oci_linux *config = create->config.linux;
+	const struct plan_namespaces *ns = &create->plan.namespaces;
+	uint64_t flags = ns->create;
+
+	for (size_t i = 0; i < ns->joins_n; i++)
+		flags |= ns->joins[i].flag;
+	*record = (struct exec_record){
+		.process = create->config.process,
+		.namespaces = { .set = true, .value = flags },
+		.user_namespace = flags & CLONE_NEWUSER,
+		.has_seccomp = create->seccomp.program.length > 0,
+		.seccomp_flags = { .set = true, .value = create->seccomp.program.flags },
+		.seccomp_notify = create->seccomp.program.notify,
+		.listener_path = (char *)create->seccomp.listener_path,
+		.listener_metadata = (char *)create->seccomp.listener_metadata,
+		.annotations = create->config.annotations,
+	};
+	if (!config)
+		return;
+	record->personality = config->personality;
+	record->memory_policy = config->memory_policy;
+	record->uid_mappings = config->uid_mappings;
+	record->gid_mappings = config->gid_mappings;
+}
+
+/* Written while I is busy with mounts: it costs the second core. */
+static int save_exec_record(struct create *create, struct error *err)
+{
+	struct exec_record record;
+	const struct seccomp_program *program = &create->seccomp.program;
+
+	fill_exec_record(create, &record);
+	if (exec_record_write(create->container.dir, &record, err) < 0)
+		return -1;
+	if (program->length == 0)
+		return 0;
+	return file_replace(create->container.dir, STATE_SECCOMP_FILE, program->filter,
+			    program->length * sizeof(*program->filter), 0600, false, err);
+}
+
+static int make_inside(struct create *create, struct error *err)
+{
+	if (save_exec_record(create, err) < 0 || create_serve(create, MESSAGE_READY, err) < 0)
+		return -1;
+	return set_rlimits(create, err);
+}
+
+/* ---- 12: publish ---- */
+
+static int send_pidfd(struct create *create, struct error *err)
+{
+	static const char payload[] = "standard";
+	auto_fd socket = -1;
+
+	if (!create->options->pidfd_socket)
+		return 0;
+	socket = fd_connect(create->options->pidfd_socket, err);
+	if (socket < 0)
+		return -1;
+	return fd_send(socket, create->init_fd, payload, strlen(payload), err);
+}
+
+static int write_pid_file(const char *path, pid_t pid, struct error *err)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", pid);
+
+	return file_replace_path(path, text, (size_t)n, 0644, err);
+}
+
+static int make_published(struct create *create, struct error *err)
+{
+	struct message message;
+
+	create->container.state.pid =
+		(struct optional_uint){ .set = true, .value = (uint64_t)create->init };
+	if (state_write(create->container.dir, &create->container.state, err) < 0 ||
+	    send_pidfd(create, err) < 0)
+		return -1;
+	if (create->options->pid_file &&
+	    write_pid_file(create->options->pid_file, create->init, err) < 0)
+		return -1;
+	if (create->options->start_now)
+		return 0;
+
+	/* I acknowledges by closing the channel: only then may we exit without taking it along. */
+	if (message_send(create->channel, MESSAGE_COMMIT, 0, -1, err) < 0)
+		return -1;
+
+	int got = message_receive(create->channel, &message, NULL, create->runtime->timeout_ms, err);
+
+	if (got < 0)
+		return -1;
+	if (got > 0 && message.kind == MESSAGE_ERROR) {
+		*err = message.error;
+		return -1;
+	}
+	return 0;
+}
+
+static int undo_published(struct create *create, struct error *err)
+{
+	(void)err;
+	/* Only ours: `delete` knows no pid file, since the engine owns it by then. */
+	if (create->options && create->options->pid_file && create->container.state.pid.set)
+		unlink(create->options->pid_file);
+	return 0;
+}
+
+/* ---- the table ---- */
+
+static const struct step create_steps[] = {
+	/* First, so that its undo comes last: poststop hooks run when all else is gone (runtime.md). */
+	{ "ending the container's life", make_nothing, undo_life },
+	/* Before anything that would have to be remembered. */
+	{ "making the state directory", make_state, undo_state },
+	/* Before the fork, so that I inherits it; removed with the state directory. */
+	{ "making the start socket", make_start_socket, NULL },
+	/* Before the fork, since only P may open them. */
+	{ "opening mount sources", make_sources, undo_sources },
+	/* Before the fork, since the processes are born in it. */
+	{ "making the cgroup", make_cgroup, undo_cgroup },
+	{ "starting the container's first process", make_stage, undo_stage },
+	{ "making namespaces", make_namespaces, undo_namespaces },
+	/* As soon as the network namespace exists. */
+	{ "moving devices into the container", make_devices, undo_devices },
+	/* When the stage is gone, so that pids.max=1 works. */
+	{ "setting resource limits", make_limits, NULL },
+	{ "setting up the container", make_inside, NULL },
+	/* Last: from here on the container exists for everybody. */
+	{ "publishing the container", make_published, undo_published },
+};
+
+int create_run(struct create *create, struct error *err)
+{
+	if (steps_run(create_steps, ARRAY_SIZE(create_steps), create, err) < 0) {
+		create_locate_error(create, err);
+		return -1;
+	}
+	return 0;
+}
+
+int create_undo(struct create *create, struct error *err)
+{
+	return steps_undo(create_steps, ARRAY_SIZE(create_steps), create, err);
+}
+
+void create_from_state(struct create *create, struct runtime *runtime, struct container *container)
+{
+	*create = (struct create){
+		.runtime = runtime,
+		.container = *container,
+		.cgroup = { .fd = -1 },
+		.start_socket = -1,
+		.channel = -1,
+		.peer = -1,
+		.stage_fd = -1,
+		.init_fd = -1,
+		.console = -1,
+		.hooks_begun = true,
+		.init = container->state.pid.set ? (pid_t)container->state.pid.value : 0,
+	};
+	container->dir = -1;
+}
+
+void create_close(struct create *create)
+{
+	fd_close(&create->channel);
+	fd_close(&create->peer);
+	fd_close(&create->stage_fd);
+	fd_close(&create->init_fd);
+	fd_close(&create->console);
+	fd_close(&create->start_socket);
+	fd_close(&create->cgroup.fd);
+	container_close(&create->container);
+}

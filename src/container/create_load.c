@@ -1,0 +1,147 @@
+/* From the bytes of config.json to the finished plan; and from a JSON pointer back to the line, when something fails later. */
+#include <creel/create.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/log.h>
+#include <creel/seccomp_cache.h>
+
+#define CONFIG_NAME "config.json"
+
+static int read_config(struct create *create, const char *name, struct error *err)
+{
+	auto_fd dir = open(create->plan.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return error_system(err, errno, "cannot open the bundle %s", create->plan.bundle);
+	create->config_text = file_read(create->runtime->arena, dir, name, FILE_DOCUMENT_MAX,
+					&create->config_size, err);
+	if (create->config_text)
+		return 0;
+	if (err->errnum == ENOENT)
+		error_hint(err, "a bundle holds a config.json and a root filesystem; `creel spec` "
+				"makes an example");
+	return error_while(err, "JSON specification file %s not found in the bundle %s", name,
+			   create->plan.bundle);
+}
+
+/* The bundle is stored in the state and used from other directories, so it must be absolute. */
+static const char *absolute(struct arena *arena, const char *path, struct error *err)
+{
+	char *resolved = realpath(path, NULL);
+	char *copy;
+
+	if (!resolved) {
+		error_system(err, errno, "cannot find the bundle %s", path);
+		return NULL;
+	}
+	copy = arena_strdup(arena, resolved);
+	free(resolved);
+	return copy;
+}
+
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+/* LISTEN_FDS counts only when LISTEN_PID is us (sd_listen_fds(3)). */
+static unsigned int listen_fds(void)
+{
+	const char *pid = environment("LISTEN_PID"), *n = environment("LISTEN_FDS");
+	uint64_t value;
+
+	if (!pid || !n || !text_parse_uint(pid, INT32_MAX, &value) || (pid_t)value != getpid())
+		return 0;
+	return text_parse_uint(n, 4096, &value) ? (unsigned int)value : 0;
+}
+
+static int check_passed_fds(unsigned int n, struct error *err)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct stat st;
+
+		if (fstat(3 + (int)i, &st) < 0)
+			return error_usage(err, "unable to stat preserved-fd %u (of %u)", i + 1, n);
+		/* A directory of the host would be a way out of the container (CVE-2024-21626). */
+		if (S_ISDIR(st.st_mode))
+			return error_usage(err, "preserved-fd %u is a directory: it would lead out of "
+						"the container", i + 1);
+	}
+	return 0;
+}
+
+static int check_terminal(const struct create *create, struct error *err)
+{
+	const struct create_options *options = create->options;
+	bool leaves = options->detach || !options->start_now;
+
+	if (create->plan.process.terminal && leaves && !options->console_socket) {
+		error_config_at(err, "/process/terminal",
+				"cannot allocate tty if creel will detach without setting console socket");
+		return error_hint(err, "use --console-socket");
+	}
+	if (options->console_socket && !create->plan.process.terminal)
+		return error_usage(err, "cannot use console socket if creel will not detach or allocate tty");
+	return 0;
+}
+
+int create_load(struct create *create, struct runtime *runtime, const struct create_options *options,
+		struct error *err)
+{
+	const char *name = options->config ? options->config : CONFIG_NAME;
+
+	create_from_state(create, runtime, &(struct container){ .dir = -1 });
+	create->options = options;
+	create->hooks_begun = false;
+	create->plan.bundle = absolute(runtime->arena, options->bundle, err);
+	if (!create->plan.bundle || read_config(create, name, err) < 0)
+		return -1;
+	if (schema_parse(&oci_config_schema, runtime->arena, name, create->config_text,
+			 create->config_size, &create->config, &create->config_tree, err) < 0)
+		return -1;
+
+	const struct plan_request request = {
+		.id = options->id,
+		.bundle = create->plan.bundle,
+		.manager = options->manager,
+		.no_pivot = options->no_pivot,
+		.no_new_keyring = options->no_new_keyring,
+		.preserve_fds = options->preserve_fds,
+		.listen_fds = listen_fds(),
+		.listen_names = environment("LISTEN_FDNAMES"),
+		.notify_socket = environment("NOTIFY_SOCKET"),
+		.rootless_cgroups = options->rootless_cgroups,
+	};
+
+	if (plan_make(runtime->arena, &create->config, &request, &runtime->facts, &create->plan,
+		      err) < 0 ||
+	    check_terminal(create, err) < 0) {
+		create_locate_error(create, err);
+		return -1;
+	}
+	return check_passed_fds(create->plan.preserve_fds, err);
+}
+
+void create_locate_error(const struct create *create, struct error *err)
+{
+	const struct json *at;
+
+	if (!err->where[0] || err->line || err->file[0] || !create->config_tree)
+		return;
+	at = json_at(create->config_tree, err->where);
+	if (at)
+		json_position(create->config_text, at->offset, &err->line, &err->column);
+	strncpy(err->file, CONFIG_NAME, sizeof(err->file) - 1);
+}

@@ -1,0 +1,163 @@
+/* P serves its children: maps, hooks, the console and the seccomp listener, until the message that it waits for. */
+#include <creel/create.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/idmap.h>
+#include <creel/log.h>
+#include <creel/process.h>
+#include <creel/terminal.h>
+
+/* How the child that we talked to ended; its own last words, if it had any, came as MESSAGE_ERROR before. */
+static int explain_death(struct create *create, struct error *err)
+{
+	const char *who = create->stage ? "the stage" : "container init";
+	int fd = create->stage ? create->stage_fd : create->init_fd;
+	struct error ignored = { 0 };
+	char name[32], events[512];
+	int status = 0;
+
+	if (fd < 0 || process_wait(fd, 1000, &status, &ignored) != 1)
+		return error_system(err, ECONNRESET, "%s stopped answering", who);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && create->cgroup.fd >= 0 &&
+	    file_read_small(create->cgroup.fd, "memory.events", events, sizeof(events)) > 0 &&
+	    strstr(events, "oom_kill ") && !strstr(events, "oom_kill 0")) {
+		error_system(err, 0, "container init was OOM-killed (memory limit too low?)");
+		return error_at(err, "/linux/resources/memory/limit");
+	}
+	if (WIFSIGNALED(status))
+		return error_system(err, 0, "%s was killed by %s", who,
+				    process_signal_name(WTERMSIG(status), name, sizeof(name)));
+	return error_system(err, 0, "%s exited with code %d before the container was set up", who,
+			    WEXITSTATUS(status));
+}
+
+static int write_maps(struct create *create, struct error *err)
+{
+	if (idmap_write(create->runtime->procfs, create->stage, create->plan.namespaces.maps, err) < 0)
+		return error_at(err, create->plan.namespaces.maps_where);
+	return message_send(create->channel, MESSAGE_MAPS_DONE, 0, -1, err);
+}
+
+static int run_runtime_hooks(struct create *create, struct error *err)
+{
+	create->hooks_begun = true;
+	if (create_hooks(create, OCI_HOOK_PRESTART, OCI_STATUS_CREATING, err) < 0 ||
+	    create_hooks(create, OCI_HOOK_CREATE_RUNTIME, OCI_STATUS_CREATING, err) < 0)
+		return -1;
+	return message_send(create->channel, MESSAGE_HOOKS_DONE, 0, -1, err);
+}
+
+static int take_console(struct create *create, int *fd, struct error *err)
+{
+	if (*fd < 0)
+		return error_system(err, EPROTO, "the console came without a descriptor");
+	if (create->options->console_socket)
+		return terminal_send(create->options->console_socket, *fd, err);
+	create->console = take_fd(fd);
+	return 0;
+}
+
+/* The agent gets the state, the pid and the descriptor in one message (config-linux.md, "The Container Process State"). */
+static int pass_listener(struct create *create, int number, struct error *err)
+{
+	struct arena *arena = create->runtime->arena;
+	char *names[] = { (char *)"seccompFd", NULL };
+	struct oci_state state;
+	struct oci_container_process_state process = {
+		.oci_version = (char *)OCI_VERSION,
+		.fds = { names, 1 },
+		.pid = { .set = true, .value = (uint64_t)create->init },
+		.metadata = (char *)create->seccomp.listener_metadata,
+		.state = &state,
+	};
+	auto_fd listener = (int)syscall(SYS_pidfd_getfd, create->init_fd, number, 0);
+	struct json_writer *w = json_writer_new(arena, 0);
+	const char *text;
+	size_t size;
+
+	if (listener < 0)
+		return error_system(err, errno, "cannot take the seccomp listener from the container");
+	state_describe(&create->container.state, OCI_STATUS_CREATING, &state);
+	state.pid.value = (uint64_t)create->init;
+	schema_encode(&oci_container_process_state_schema, &process, w);
+	text = json_writer_text(w, &size);
+
+	auto_fd agent = fd_connect(create->seccomp.listener_path, err);
+
+	if (agent < 0 || fd_send(agent, listener, text, size, err) < 0)
+		return error_at(err, "/linux/seccomp/listenerPath");
+	return message_send(create->channel, MESSAGE_GO, 0, -1, err);
+}
+
+/* Answers one message.  1: it was END. */
+static int answer(struct create *create, struct message *message, int *fd, enum message_kind end,
+		  struct error *err)
+{
+	switch (message->kind) {
+	case MESSAGE_NEED_MAPS:
+		return write_maps(create, err);
+	case MESSAGE_INIT:
+		create->init = message->number;
+		return end == MESSAGE_INIT;
+	case MESSAGE_MOUNTED:
+		return run_runtime_hooks(create, err);
+	case MESSAGE_READY:
+	case MESSAGE_EXEC:
+		if (message->kind == end)
+			return 1;
+		break;
+	case MESSAGE_LOG:
+		log_record((enum log_level)message->number, "%s", message->error.what);
+		return 0;
+	case MESSAGE_CONSOLE:
+		return take_console(create, fd, err);
+	case MESSAGE_LISTENER:
+		return pass_listener(create, message->number, err);
+	case MESSAGE_ERROR:
+		*err = message->error;
+		return -1;
+	case MESSAGE_GO:
+	case MESSAGE_MAPS_DONE:
+	case MESSAGE_HOOKS_DONE:
+	case MESSAGE_COMMIT:
+	case MESSAGE_START:
+		break;
+	}
+	return error_system(err, EPROTO, "the container's process sent message %d out of turn",
+			    message->kind);
+}
+
+int create_serve(struct create *create, enum message_kind end, struct error *err)
+{
+	for (;;) {
+		struct message message;
+		auto_fd fd = -1;
+		int got = message_receive(create->channel, &message, &fd,
+					  create->runtime->timeout_ms, err);
+
+		if (got < 0 && err->errnum == ETIMEDOUT && create->init > 0) {
+			char name[64];
+
+			process_describe(create->runtime->procfs, create->init, name, sizeof(name));
+			return error_while(err, "process %d, %s, did not answer", create->init, name);
+		}
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			return explain_death(create, err);
+
+		int answered = answer(create, &message, &fd, end, err);
+
+		if (answered != 0)
+			return answered < 0 ? -1 : 0;
+	}
+}

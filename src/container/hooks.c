@@ -1,0 +1,191 @@
+/* Hooks: other people's programs, run with exactly what the document gives them, and never waited for without end. */
+#include <creel/hooks.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/process.h>
+
+#define OUTPUT_MAX   (64 * 1024)
+#define OUTPUT_SHOWN 200
+
+struct output {
+	int fd; /* the reading end of the hook's standard output and error */
+	size_t n; /* bytes seen; only the last OUTPUT_SHOWN are kept */
+	char last[OUTPUT_SHOWN + 1];
+};
+
+/* A memory file and not a pipe: the hook may leave it unread, and may get a state larger than a pipe holds. */
+static int state_file(const char *state, struct error *err)
+{
+	auto_fd fd = memfd_create("state", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return error_system(err, errno, "cannot make a file for the container's state");
+	if (fd_write_all(fd, state, strlen(state), err) < 0)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_system(err, errno, "cannot rewind the container's state");
+	return take_fd(&fd);
+}
+
+static void never_returns run_child(const struct oci_hook *hook, const struct hook_run *run,
+				    int input, int output)
+{
+	char *just_path[] = { hook->path, NULL };
+	char *no_env[] = { NULL };
+
+	setpgid(0, 0);
+	process_reset_signals();
+	if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
+	    close_range(3, ~0U, 0) < 0 || chdir(run->directory) < 0)
+		_exit(126);
+	execve(hook->path, hook->args.n ? hook->args.items : just_path,
+	       hook->env.items ? hook->env.items : no_env);
+	dprintf(2, "cannot execute %s: %s", hook->path, strerror(errno));
+	_exit(127);
+}
+
+static void read_output(struct output *output)
+{
+	char buffer[4096];
+	ssize_t n = read(output->fd, buffer, sizeof(buffer));
+
+	if (n <= 0 || (output->n += (size_t)n) > OUTPUT_MAX) {
+		fd_close(&output->fd); /* End, or more than anybody would read: SIGPIPE is the hook's answer. */
+		return;
+	}
+
+	size_t kept = strlen(output->last), take = (size_t)n;
+
+	for (ssize_t i = 0; i < n; i++)
+		if (!buffer[i])
+			buffer[i] = '?';
+	if (take > OUTPUT_SHOWN)
+		take = OUTPUT_SHOWN;
+	if (kept + take > OUTPUT_SHOWN) {
+		size_t drop = kept + take - OUTPUT_SHOWN;
+
+		memmove(output->last, output->last + drop, kept - drop);
+		kept -= drop;
+	}
+	memcpy(output->last + kept, buffer + n - (ssize_t)take, take);
+	output->last[kept + take] = '\0';
+}
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Until the hook itself ends: a daemon that it leaves behind may keep its output open for ever.  1: ended, 0: too late. */
+static int wait_for(int pidfd, struct output *output, int timeout_ms, struct error *err)
+{
+	long end = now_ms() + timeout_ms;
+
+	for (;;) {
+		struct pollfd fds[] = {
+			{ .fd = pidfd, .events = POLLIN },
+			{ .fd = output->fd, .events = POLLIN },
+		};
+		long left = timeout_ms < 0 ? -1 : end - now_ms();
+		int n;
+
+		if (timeout_ms >= 0 && left <= 0)
+			return 0;
+		n = poll(fds, 2, (int)left);
+		if (n < 0 && errno != EINTR)
+			return error_system(err, errno, "cannot wait for the hook");
+		if (n > 0 && fds[1].revents)
+			read_output(output);
+		else if (n > 0 && fds[0].revents)
+			return 1;
+	}
+}
+
+static int failed(const struct hook_run *run, size_t index, const char *how, const struct output *output,
+		  struct error *err)
+{
+	const char *kind = name_of(oci_hook_names, run->kind);
+	char pointer[64];
+
+	error_system(err, 0, "error running %s hook #%zu: `%s` %s%s%s", kind, index,
+		     run->list->items[index].path, how, output->last[0] ? ", output: " : "",
+		     output->last);
+	snprintf(pointer, sizeof(pointer), "/hooks/%s/%zu", kind, index);
+	return error_at(err, pointer);
+}
+
+static int run_hook(struct arena *arena, const struct hook_run *run, size_t index, struct error *err)
+{
+	const struct oci_hook *hook = &run->list->items[index];
+	int timeout_ms = hook->timeout.set ? (int)hook->timeout.value * 1000 : run->timeout_ms;
+	struct output output = { .fd = -1 };
+	auto_fd pidfd = -1, input = -1, writer = -1;
+	int ends[2], ended, status = 0;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return error_system(err, errno, "cannot make a pipe for the hook's output");
+	output.fd = ends[0];
+	writer = ends[1];
+
+	auto_fd reader = ends[0];
+
+	input = state_file(run->state, err);
+	if (input < 0)
+		return -1;
+	pid = process_spawn(&(struct spawn){ .cgroup = -1, .pidfd = &pidfd }, err);
+	if (pid < 0)
+		return error_while(err, "cannot run the hook %s", hook->path);
+	if (pid == 0)
+		run_child(hook, run, input, writer);
+	fd_close(&writer);
+
+	ended = wait_for(pidfd, &output, timeout_ms, err);
+	if (output.fd < 0)
+		reader = -1;
+	if (ended <= 0)
+		kill(-pid, SIGKILL);
+	if (process_wait(pidfd, -1, &status, err) < 0)
+		return -1;
+	if (ended < 0)
+		return -1;
+	if (ended == 0)
+		return failed(run, index,
+			      text_format(arena, "ran past its timeout of %d s", timeout_ms / 1000),
+			      &output, err);
+	if (WIFSIGNALED(status)) {
+		char name[32];
+
+		return failed(run, index,
+			      text_format(arena, "was killed by %s",
+					  process_signal_name(WTERMSIG(status), name, sizeof(name))),
+			      &output, err);
+	}
+	if (WEXITSTATUS(status) != 0)
+		return failed(run, index, text_format(arena, "exit status %d", WEXITSTATUS(status)),
+			      &output, err);
+	return 0;
+}
+
+int hooks_run(struct arena *arena, const struct hook_run *run, struct error *err)
+{
+	for (size_t i = 0; i < run->list->n; i++)
+		if (run_hook(arena, run, i, err) < 0)
+			return -1;
+	return 0;
+}

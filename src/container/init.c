@@ -1,0 +1,388 @@
+/*
+ * I: the init table, from "cloned" to the user's program.  There is no undo: the kernel undoes a dead process.  Each row says why
+ * it stands where it does; the order is SECURITY 2.6, and moving a row means rewriting its reason.
+ */
+#include <creel/create.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <creel/become.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/hooks.h>
+#include <creel/inroot.h>
+#include <creel/log.h>
+#include <creel/namespace.h>
+#include <creel/netdev.h>
+#include <creel/process.h>
+#include <creel/procfs.h>
+#include <creel/terminal.h>
+
+struct init {
+	struct create *create;
+	const struct plan *plan;
+	int channel;
+	int root;
+	int control; /* who starts us: the channel, or a connection of start.sock */
+	struct mount_masks masks;
+	struct terminal terminal;
+	struct become become;
+};
+
+static bool makes(const struct init *init, uint64_t flag)
+{
+	return init->plan->namespaces.create & flag;
+}
+
+static const struct oci_hook_list *hooks_of(const struct init *init, enum oci_hook_kind kind)
+{
+	const struct oci_hooks *hooks = init->create->config.hooks;
+
+	return hooks && hooks->lists[kind].n > 0 ? &hooks->lists[kind] : NULL;
+}
+
+static int run_inner_hooks(struct init *init, enum oci_hook_kind kind, enum oci_status status,
+			   struct error *err)
+{
+	struct arena *arena = init->create->runtime->arena;
+	struct oci_state state;
+
+	if (!hooks_of(init, kind))
+		return 0;
+	state_describe(&init->create->container.state, status, &state);
+	state.pid = (struct optional_uint){ .set = true, .value = (uint64_t)getpid() };
+
+	const struct hook_run run = {
+		.kind = kind,
+		.list = hooks_of(init, kind),
+		.state = state_json(arena, &state, &oci_hook_state_schema, 0),
+		.directory = "/",
+		.timeout_ms = -1,
+	};
+
+	return hooks_run(arena, &run, err);
+}
+
+static int become_root(struct init *init, struct error *err)
+{
+	if (makes(init, CLONE_NEWCGROUP) && namespace_unshare(CLONE_NEWCGROUP, err) < 0)
+		return -1;
+	return become_start(&init->become, err);
+}
+
+static int raise_loopback(struct init *init, struct error *err)
+{
+	return makes(init, CLONE_NEWNET) ? netdev_loopback_up(err) : 0;
+}
+
+static int prepare_root(struct init *init, struct error *err)
+{
+	const struct plan *plan = init->plan;
+
+	if (makes(init, CLONE_NEWNS))
+		init->root = mount_prepare_root(plan->rootfs, plan->propagation, err);
+	else
+		init->root = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (init->root >= 0)
+		return 0;
+	if (err->kind == ERROR_NONE)
+		error_system(err, errno, "cannot open the root filesystem %s", plan->rootfs);
+	return error_at(err, "/root/path");
+}
+
+static int open_sources(struct init *init, struct error *err)
+{
+	for (size_t i = 0; i < init->plan->mounts_n; i++) {
+		struct mount_op *op = &init->plan->mounts[i];
+
+		if (op->kind == MOUNT_BIND && op->tree < 0 &&
+		    mount_open_source(init->create->runtime->procfs, op, -1, err) < 0)
+			return error_at(err, op->where);
+	}
+	return init->plan->protections_n > 0 ? mount_masks_open(&init->masks, err) : 0;
+}
+
+static int make_mounts(struct init *init, struct error *err)
+{
+	for (size_t i = 0; i < init->plan->mounts_n; i++)
+		if (mount_apply(init->root, &init->plan->mounts[i], err) < 0)
+			return error_at(err, init->plan->mounts[i].where);
+	return 0;
+}
+
+static int let_parent_work(struct init *init, struct error *err)
+{
+	if (!hooks_of(init, OCI_HOOK_PRESTART) && !hooks_of(init, OCI_HOOK_CREATE_RUNTIME) &&
+	    !hooks_of(init, OCI_HOOK_CREATE_CONTAINER))
+		return 0;
+	if (message_send(init->channel, MESSAGE_MOUNTED, 0, -1, err) < 0)
+		return -1;
+	return message_expect(init->channel, MESSAGE_HOOKS_DONE, -1, err);
+}
+
+static int run_container_hooks(struct init *init, struct error *err)
+{
+	return run_inner_hooks(init, OCI_HOOK_CREATE_CONTAINER, OCI_STATUS_CREATING, err);
+}
+
+static int make_terminal(struct init *init, struct error *err)
+{
+	const struct plan_process *process = &init->plan->process;
+
+	if (!process->terminal)
+		return 0;
+	if (terminal_open(init->root, process->height, process->width, &init->terminal, err) < 0 ||
+	    terminal_bind_console(init->root, init->terminal.slave, err) < 0)
+		return error_at(err, "/process/terminal");
+	if (message_send(init->channel, MESSAGE_CONSOLE, 0, init->terminal.master, err) < 0)
+		return -1;
+	fd_close(&init->terminal.master);
+	init->become.terminal = init->terminal.slave;
+	return 0;
+}
+
+static int enter_root(struct init *init, struct error *err)
+{
+	const struct plan *plan = init->plan;
+
+	if (!makes(init, CLONE_NEWNS)) {
+		if (mount_chroot(init->root, err) < 0)
+			return -1;
+	} else if (mount_pivot(init->root, plan->no_pivot, plan->propagation_after, err) < 0) {
+		return -1;
+	}
+	init->become.root = init->root;
+	return 0;
+}
+
+static int make_directory(struct init *init, struct error *err)
+{
+	int fd = inroot_make_directory(init->root, init->plan->process.cwd, 0755, err);
+
+	if (fd < 0) {
+		error_while(err, "cannot make the working directory");
+		return error_at(err, "/process/cwd");
+	}
+	close(fd);
+	return 0;
+}
+
+static int protect_paths(struct init *init, struct error *err)
+{
+	for (size_t i = 0; i < init->plan->mounts_n; i++)
+		if (mount_finish(&init->plan->mounts[i], err) < 0)
+			return error_at(err, init->plan->mounts[i].where);
+	for (size_t i = 0; i < init->plan->protections_n; i++) {
+		struct mount_op *op = &init->plan->protections[i];
+		int done = op->kind == MOUNT_MASK ? mount_mask(init->root, &init->masks, op, err)
+						  : mount_apply(init->root, op, err);
+
+		if (done < 0)
+			return error_at(err, op->where);
+	}
+	mount_masks_close(&init->masks);
+	if (init->plan->root_readonly && mount_root_readonly(init->root, err) < 0)
+		return error_at(err, "/root/readonly");
+	return 0;
+}
+
+static int set_sysctls(struct init *init, struct error *err)
+{
+	for (size_t i = 0; i < init->plan->sysctls_n; i++) {
+		const struct plan_sysctl *sysctl = &init->plan->sysctls[i];
+
+		if (procfs_sysctl(init->create->runtime->procfs, sysctl->key, sysctl->value,
+				  sysctl->where, err) < 0)
+			return error_at(err, sysctl->where);
+	}
+	return 0;
+}
+
+static int set_names(struct init *init, struct error *err)
+{
+	const char *host = init->plan->hostname, *domain = init->plan->domainname;
+
+	if (host && sethostname(host, strlen(host)) < 0) {
+		error_system(err, errno, "cannot set the host name \"%s\"", host);
+		return error_at(err, "/hostname");
+	}
+	if (domain && setdomainname(domain, strlen(domain)) < 0) {
+		error_system(err, errno, "cannot set the domain name \"%s\"", domain);
+		return error_at(err, "/domainname");
+	}
+	return 0;
+}
+
+static int tune(struct init *init, struct error *err)
+{
+	return become_tune(&init->become, err);
+}
+
+static int prepare_streams(struct init *init, struct error *err)
+{
+	return become_prepare_streams(&init->become, err);
+}
+
+static int find_home(struct init *init, struct error *err)
+{
+	return become_find_home(&init->become, err);
+}
+
+static int drop_rights(struct init *init, struct error *err)
+{
+	return become_user(&init->become, err);
+}
+
+static int find_program(struct init *init, struct error *err)
+{
+	return become_find_program(&init->become, err);
+}
+
+/* READY, then COMMIT: from here on the container lives without P.  `run` goes on over the channel, `create` over start.sock. */
+static int wait_for_start(struct init *init, struct error *err)
+{
+	struct create *create = init->create;
+
+	if (message_send(init->channel, MESSAGE_READY, 0, -1, err) < 0)
+		return -1;
+	if (create->options->start_now) {
+		if (message_expect(init->channel, MESSAGE_START, -1, err) < 0 ||
+		    process_die_with_parent(0, 0, err) < 0)
+			return -1;
+		init->control = init->channel;
+		return 0;
+	}
+	if (message_expect(init->channel, MESSAGE_COMMIT, -1, err) < 0 ||
+	    process_die_with_parent(0, 0, err) < 0)
+		return -1;
+	/* P waits for this close before it exits: until the line above its death would have been ours. */
+	log_to_function(NULL, NULL);
+	fd_close(&create->peer);
+	init->channel = -1;
+
+	init->control = accept4(create->start_socket, NULL, NULL, SOCK_CLOEXEC);
+	if (init->control < 0)
+		return error_system(err, errno, "cannot wait for start");
+	create->peer = init->control;
+	init->channel = init->control;
+	message_log_to(&create->peer);
+	return message_expect(init->control, MESSAGE_START, -1, err);
+}
+
+static int run_start_hooks(struct init *init, struct error *err)
+{
+	return run_inner_hooks(init, OCI_HOOK_START_CONTAINER, OCI_STATUS_CREATED, err);
+}
+
+static int run_program(struct init *init, struct error *err)
+{
+	return become_program(&init->become, init->control, err);
+}
+
+static const struct init_step {
+	const char *name;
+	int (*make)(struct init *init, struct error *err);
+} init_steps[] = {
+	/* Needs the maps; the keyring before any label of keys changes. */
+	{ "becoming the container's root", become_root },
+	/* Needs the network namespace, and hooks use it. */
+	{ "bringing the loopback device up", raise_loopback },
+	/* Sources are the host's: all are opened before the first container mount exists (CVE-2021-30465). */
+	{ "opening mount sources", open_sources },
+	/* Private before the first mount, which would propagate. */
+	{ "preparing the root filesystem", prepare_root },
+	/* In document order: config.md says so. */
+	{ "mounting", make_mounts },
+	/* The root is complete, not pivoted: what users of runc's hooks rely on. */
+	{ "running the runtime's hooks", let_parent_work },
+	/* In the container's namespaces, with paths that are still the runtime's. */
+	{ "running createContainer hooks", run_container_hooks },
+	/* In the container's devpts, before /dev may become read-only. */
+	{ "making the terminal", make_terminal },
+	/* Before the root may become read-only. */
+	{ "making the working directory", make_directory },
+	/* After the last host path. */
+	{ "entering the root filesystem", enter_root },
+	/* Through the verified procfs, before its paths become read-only. */
+	{ "setting sysctls", set_sysctls },
+	/* After everything that must still write. */
+	{ "protecting paths", protect_paths },
+	/* Needs the UTS namespace, and rights in it. */
+	{ "setting the host name", set_names },
+	/* Scheduler and priorities may need rights that are dropped below. */
+	{ "tuning the process", tune },
+	/* The container's /dev/null exists now; fchown needs rights. */
+	{ "preparing the standard streams", prepare_streams },
+	/* Read with root's rights, inside the root. */
+	{ "finding the home directory", find_home },
+	/* Labels, early seccomp, ids, capabilities, working directory, no_new_privs: become.c. */
+	{ "becoming the user", drop_rights },
+	/* With the user's rights, and before READY, so that `create` reports what is wrong with args[0]. */
+	{ "finding the program", find_program },
+	/* create is over. */
+	{ "waiting for start", wait_for_start },
+	{ "running startContainer hooks", run_start_hooks },
+	/* The late seccomp filter, then execve: end of file tells `start` that it worked. */
+	{ "executing the program", run_program },
+};
+
+static void fill_become(struct init *init)
+{
+	const struct create *create = init->create;
+	const struct plan_namespaces *ns = &init->plan->namespaces;
+	bool userns = ns->create & CLONE_NEWUSER;
+
+	for (size_t i = 0; i < ns->joins_n; i++)
+		userns |= ns->joins[i].flag == CLONE_NEWUSER;
+	init->become = (struct become){
+		.arena = create->runtime->arena,
+		.process = &init->plan->process,
+		.seccomp = &create->seccomp,
+		.procfs = create->runtime->procfs,
+		.channel = init->channel,
+		.root = -1,
+		.terminal = -1,
+		.preserve_fds = init->plan->preserve_fds,
+		.keyring = init->plan->keyring,
+		.keyring_label = init->plan->keyring_label,
+		.in_userns = userns,
+		.stay_dumpable = create->runtime->facts.euid != 0 || create->runtime->facts.in_userns,
+	};
+}
+
+void init_main(struct create *create)
+{
+	struct error err = { 0 };
+	struct init init = {
+		.create = create,
+		.plan = &create->plan,
+		.channel = create->peer,
+		.root = -1,
+		.control = -1,
+		.masks = { .directory = -1, .null = -1 },
+		.terminal = { -1, -1 },
+	};
+
+	message_log_to(&create->peer);
+	signal(SIGPIPE, SIG_IGN); /* A dead P is an error value, not a signal. */
+	fill_become(&init);
+	if (process_die_with_parent(SIGKILL, 0, &err) < 0 || process_set_dumpable(false, &err) < 0) {
+		message_send_error(init.channel, &err);
+		_exit(1);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(init_steps); i++) {
+		if (init_steps[i].make(&init, &err) == 0)
+			continue;
+		error_while(&err, "%s", init_steps[i].name);
+		message_send_error(init.control >= 0 ? init.control : init.channel, &err);
+		_exit(1);
+	}
+	_exit(1);
+}

@@ -1,0 +1,61 @@
+/* The protocol between P, S and I: fixed records, so that no length of theirs is ever trusted. */
+#include <creel/message.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include <creel/channel.h>
+#include <creel/log.h>
+
+int message_send(int channel, enum message_kind kind, int number, int fd, struct error *err)
+{
+	const struct message message = { .kind = kind, .number = number };
+
+	return channel_send(channel, &message, sizeof(message), fd, err);
+}
+
+void message_send_error(int channel, const struct error *error)
+{
+	const struct message message = { .kind = MESSAGE_ERROR, .error = *error };
+	struct error err = { 0 };
+
+	if (channel_send(channel, &message, sizeof(message), -1, &err) < 0)
+		error_ignore(&err, "there is nobody left to tell");
+}
+
+int message_receive(int channel, struct message *message, int *fd, int timeout_ms,
+		    struct error *err)
+{
+	return channel_receive(channel, message, sizeof(*message), fd, timeout_ms, err);
+}
+
+int message_expect(int channel, enum message_kind kind, int timeout_ms, struct error *err)
+{
+	struct message message;
+	int got = message_receive(channel, &message, NULL, timeout_ms, err);
+
+	if (got < 0)
+		return -1;
+	if (got == 0)
+		return error_system(err, ECONNRESET, "the other side is gone");
+	if (message.kind != kind)
+		return error_system(err, EPROTO, "message %d came instead of %d", message.kind, kind);
+	return 0;
+}
+
+static void send_log(void *argument, enum log_level level, const char *text)
+{
+	const int *channel = argument;
+	struct message message = { .kind = MESSAGE_LOG, .number = (int)level };
+	struct error err = { 0 };
+
+	strncpy(message.error.what, text, sizeof(message.error.what) - 1);
+	if (channel_send(*channel, &message, sizeof(message), -1, &err) < 0)
+		err.kind = ERROR_NONE; /* A log record that nobody hears is no error, and cannot be logged. */
+}
+
+void message_log_to(int *channel)
+{
+	log_to_function(send_log, channel);
+}

@@ -1,0 +1,111 @@
+/*
+ * S: walks from our namespaces to the container's, then clones I there and is gone.  It lives for a millisecond while P waits.
+ * Only the kernel's rules decide the order here; each is named beside its step.
+ */
+#include <creel/create.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/namespace.h>
+#include <creel/process.h>
+
+/* All are opened before any is joined: a path may not mean the same afterwards. */
+static int open_joins(const struct plan_namespaces *plan, int *fds, uint64_t *flags,
+		      struct error *err)
+{
+	for (size_t i = 0; i < plan->joins_n; i++) {
+		flags[i] = plan->joins[i].flag;
+		fds[i] = namespace_open(plan->joins[i].path, flags[i], err);
+		if (fds[i] < 0)
+			return error_at(err, plan->joins[i].where);
+	}
+	return 0;
+}
+
+static int make_user_namespace(struct create *create, struct error *err)
+{
+	if (!(create->plan.namespaces.create & CLONE_NEWUSER))
+		return 0;
+	/* A map file belongs to the user namespace that its process had when it was opened: so P is asked after the unshare. */
+	if (namespace_unshare(CLONE_NEWUSER, err) < 0)
+		return error_at(err, create->plan.namespaces.maps_where);
+	if (message_send(create->peer, MESSAGE_NEED_MAPS, 0, -1, err) < 0)
+		return -1;
+	return message_expect(create->peer, MESSAGE_MAPS_DONE, -1, err);
+}
+
+/* Before any change of ids: that would make us non-dumpable, and our /proc files root's (EACCES). */
+static int make_time_namespace(struct create *create, struct error *err)
+{
+	const struct plan_namespaces *plan = &create->plan.namespaces;
+
+	if (!(plan->create & CLONE_NEWTIME))
+		return 0;
+	if (namespace_unshare(CLONE_NEWTIME, err) < 0)
+		return -1;
+	if (!plan->time_offsets)
+		return 0;
+	if (namespace_set_time_offsets(create->runtime->procfs, plan->time_offsets, err) < 0)
+		return error_at(err, plan->time_where);
+	return 0;
+}
+
+static int make_init(struct create *create, struct error *err)
+{
+	const struct spawn spawn = {
+		.flags = create_clone_flags(create) | CLONE_PARENT,
+		.cgroup = -1,
+	};
+	pid_t pid;
+
+	/* A child inherits it: no process of a joined pid namespace can ever trace I, or reach our descriptors through it. */
+	if (process_set_dumpable(false, err) < 0)
+		return -1;
+	pid = process_spawn(&spawn, err);
+	if (pid < 0)
+		return -1;
+	if (pid == 0)
+		init_main(create);
+	/* The pid as P sees it: what clone3 returns is that of our own pid namespace, which is still P's. */
+	return message_send(create->peer, MESSAGE_INIT, pid, -1, err);
+}
+
+static int walk(struct create *create, struct error *err)
+{
+	int fds[NAMESPACE_COUNT];
+	uint64_t flags[NAMESPACE_COUNT];
+	const struct plan_namespaces *plan = &create->plan.namespaces;
+
+	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
+	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 ||
+	    open_joins(plan, fds, flags, err) < 0)
+		return -1;
+	/* A new user namespace first: the others are then owned by it, and joining needs no more rights than its own. */
+	if (plan->create & CLONE_NEWUSER) {
+		if (make_user_namespace(create, err) < 0 ||
+		    namespace_join(fds, flags, plan->joins_n, err) < 0)
+			return -1;
+	} else if (namespace_join(fds, flags, plan->joins_n, err) < 0) {
+		return -1;
+	}
+	if (make_time_namespace(create, err) < 0)
+		return -1;
+	return make_init(create, err);
+}
+
+void stage_main(struct create *create)
+{
+	struct error err = { 0 };
+
+	message_log_to(&create->peer);
+	if (walk(create, &err) < 0) {
+		message_send_error(create->peer, &err);
+		_exit(1);
+	}
+	_exit(0);
+}

@@ -1,0 +1,246 @@
+/* state.json and exec.json by table; the status is asked of the kernel each time. */
+#include <creel/state.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <creel/cgroup.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/process.h>
+#include <creel/procfs.h>
+
+#define STATE_VERSION 1
+
+static const struct field state_fields[] = {
+	F_UINT(struct state, version, "version", FIELD_REQUIRED, STATE_VERSION),
+	F_STRING(struct state, id, "id", FIELD_REQUIRED),
+	F_STRING(struct state, bundle, "bundle", FIELD_REQUIRED),
+	F_STRING(struct state, rootfs, "rootfs", FIELD_REQUIRED),
+	F_UINT(struct state, pid, "pid", 0, INT32_MAX),
+	F_UINT(struct state, start, "start", 0, UINT64_MAX),
+	F_UINT(struct state, boot, "boot", 0, UINT64_MAX),
+	F_STRING(struct state, created, "created", FIELD_REQUIRED),
+	F_UINT(struct state, owner, "owner", FIELD_REQUIRED, UINT32_MAX),
+	F_INT(struct state, cgroup_manager, "cgroupManager", FIELD_REQUIRED, 0, 2),
+	F_STRING(struct state, cgroup, "cgroup", 0),
+	F_UINT(struct state, cgroup_made, "cgroupMade", 0, 4096),
+	F_STRING(struct state, unit, "unit", 0),
+	F_STRING(struct state, config_digest, "configDigest", 0),
+	F_STRING_MAP(struct state, annotations, "annotations", 0),
+	F_OBJECT(struct state, hooks, "hooks", 0, struct oci_hooks, &oci_hooks_schema),
+	F_BOOL(struct state, shared_pid, "sharedPid", 0),
+	F_BOOL(struct state, waits, "waits", 0),
+	F_STRING(struct state, rdt_group, "rdtGroup", 0),
+	F_BOOL(struct state, rdt_own, "rdtOwn", 0),
+	F_BOOL(struct state, rdt_monitoring, "rdtMonitoring", 0),
+};
+
+const struct schema state_schema = SCHEMA(struct state, state_fields, NULL);
+
+static const struct field exec_record_fields[] = {
+	F_OBJECT(struct exec_record, process, "process", FIELD_REQUIRED, struct oci_process,
+		 &oci_process_schema),
+	F_OBJECT(struct exec_record, personality, "personality", 0, struct oci_personality,
+		 &oci_personality_schema),
+	F_OBJECT(struct exec_record, memory_policy, "memoryPolicy", 0, struct oci_memory_policy,
+		 &oci_memory_policy_schema),
+	F_UINT(struct exec_record, namespaces, "namespaces", FIELD_REQUIRED, UINT64_MAX),
+	F_BOOL(struct exec_record, user_namespace, "userNamespace", 0),
+	F_LIST(struct exec_record, uid_mappings, "uidMappings", 0, struct oci_id_mapping,
+	       &oci_id_mapping_schema),
+	F_LIST(struct exec_record, gid_mappings, "gidMappings", 0, struct oci_id_mapping,
+	       &oci_id_mapping_schema),
+	F_BOOL(struct exec_record, has_seccomp, "hasSeccomp", 0),
+	F_UINT(struct exec_record, seccomp_flags, "seccompFlags", 0, UINT32_MAX),
+	F_BOOL(struct exec_record, seccomp_notify, "seccompNotify", 0),
+	F_STRING(struct exec_record, listener_path, "listenerPath", 0),
+	F_STRING(struct exec_record, listener_metadata, "listenerMetadata", 0),
+	F_STRING_MAP(struct exec_record, annotations, "annotations", 0),
+};
+
+const struct schema exec_record_schema = SCHEMA(struct exec_record, exec_record_fields, NULL);
+
+static int write_by_table(int dir, const char *name, const struct schema *schema,
+			  const void *object, struct error *err)
+{
+	auto_arena arena = { 0 };
+	struct json_writer *w = json_writer_new(&arena, 0);
+	size_t size;
+	const char *text;
+
+	schema_encode(schema, object, w);
+	text = json_writer_text(w, &size);
+	/* The state root is a tmpfs: what a power cut would tear is gone then anyway, so there is nothing to sync. */
+	return file_replace(dir, name, text, size, 0600, false, err);
+}
+
+static int read_by_table(struct arena *arena, int dir, const char *name,
+			 const struct schema *schema, void *object, struct error *err)
+{
+	size_t size;
+	char *text = file_read(arena, dir, name, FILE_DOCUMENT_MAX, &size, err);
+
+	if (!text)
+		return -1;
+	return schema_parse(schema, arena, name, text, size, object, NULL, err);
+}
+
+int state_write(int dir, const struct state *state, struct error *err)
+{
+	struct state copy = *state;
+
+	copy.version = (struct optional_uint){ .set = true, .value = STATE_VERSION };
+	return write_by_table(dir, STATE_FILE, &state_schema, &copy, err);
+}
+
+int state_mark_cgroup(int dir, size_t made, struct error *err)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%zu", made);
+	if (symlinkat(text, dir, STATE_CGROUP_MARK) < 0)
+		return error_system(err, errno, "cannot mark the cgroup as made");
+	return 0;
+}
+
+static void read_cgroup_mark(int dir, struct state *state)
+{
+	char text[24];
+	ssize_t n = readlinkat(dir, STATE_CGROUP_MARK, text, sizeof(text) - 1);
+	uint64_t made;
+
+	if (n <= 0 || state->cgroup_made.set)
+		return;
+	text[n] = '\0';
+	if (text_parse_uint(text, UINT32_MAX, &made))
+		state->cgroup_made = (struct optional_uint){ .set = true, .value = made };
+}
+
+int state_read(struct arena *arena, int dir, struct state *state, struct error *err)
+{
+	*state = (struct state){ 0 };
+	if (read_by_table(arena, dir, STATE_FILE, &state_schema, state, err) == 0) {
+		read_cgroup_mark(dir, state);
+		return 0;
+	}
+	if (err->errnum == ENOENT)
+		return error_state(err, "the container has no state yet");
+	return -1;
+}
+
+int exec_record_write(int dir, const struct exec_record *record, struct error *err)
+{
+	return write_by_table(dir, STATE_EXEC_FILE, &exec_record_schema, record, err);
+}
+
+int exec_record_read(struct arena *arena, int dir, struct exec_record *record, struct error *err)
+{
+	*record = (struct exec_record){ 0 };
+	return read_by_table(arena, dir, STATE_EXEC_FILE, &exec_record_schema, record, err);
+}
+
+/* False also when it is another process with the same pid, or one that only waits to be reaped. */
+static bool is_alive(int procfs, const struct state *state)
+{
+	struct error err = { 0 };
+	uint64_t start;
+	bool dead;
+
+	if (process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, &err) < 0) {
+		error_ignore(&err, "the init is gone");
+		return false;
+	}
+	return !dead && start == state->start.value &&
+	       (!state->boot.set || state->boot.value == state_boot(procfs));
+}
+
+static bool is_frozen(int cgroup_root, const struct state *state)
+{
+	struct error err = { 0 };
+
+	if (!state->cgroup || cgroup_root < 0)
+		return false;
+
+	auto_fd cgroup = cgroup_open(cgroup_root, state->cgroup, &err);
+
+	if (cgroup < 0) {
+		error_ignore(&err, "a container without its cgroup is not paused");
+		return false;
+	}
+	return cgroup_is_frozen(cgroup) == 1;
+}
+
+int state_status(int procfs, int cgroup_root, int dir, const struct state *state,
+		 enum oci_status *status, struct error *err)
+{
+	struct stat st;
+
+	if (!state->pid.set)
+		*status = OCI_STATUS_CREATING;
+	else if (!is_alive(procfs, state))
+		*status = OCI_STATUS_STOPPED;
+	else if (fstatat(dir, STATE_START_SOCKET, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*status = OCI_STATUS_CREATED;
+	else if (errno != ENOENT)
+		return error_system(err, errno, "cannot examine the start socket");
+	else if (is_frozen(cgroup_root, state))
+		*status = OCI_STATUS_PAUSED;
+	else
+		*status = OCI_STATUS_RUNNING;
+	return 0;
+}
+
+void state_describe(const struct state *state, enum oci_status status, struct oci_state *out)
+{
+	bool has_process = status != OCI_STATUS_STOPPED && state->pid.set;
+
+	*out = (struct oci_state){
+		.oci_version = (char *)OCI_VERSION,
+		.id = state->id,
+		.pid = { .set = true, .value = has_process ? state->pid.value : 0 },
+		.status = { .set = true, .value = status },
+		.bundle = state->bundle ? state->bundle : (char *)"",
+		.rootfs = state->rootfs ? state->rootfs : (char *)"",
+		.created = state->created,
+		.annotations = state->annotations,
+		.owner = (char *)"",
+	};
+}
+
+const char *state_json(struct arena *arena, const struct oci_state *state,
+		       const struct schema *schema, int indent)
+{
+	struct json_writer *w = json_writer_new(arena, indent);
+
+	schema_encode(schema, state, w);
+	return json_writer_text(w, NULL);
+}
+
+static uint64_t fnv1a(const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3;
+	return hash;
+}
+
+uint64_t state_boot(int procfs)
+{
+	char id[64];
+	ssize_t n = procfs_read(procfs, "sys/kernel/random/boot_id", id, sizeof(id));
+
+	return n > 0 ? fnv1a(id, (size_t)n) : 0;
+}
+
+char *state_digest(struct arena *arena, const void *data, size_t size)
+{
+	return text_format(arena, "%016llx", (unsigned long long)fnv1a(data, size));
+}
