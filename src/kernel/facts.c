@@ -1,0 +1,225 @@
+/* What this host can do, asked once and cheaply: each question is one system call or one small file. */
+#include <creel/facts.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/procfs.h>
+
+#include "syscalls.h"
+
+enum {
+	KERNEL_MAJOR = 5,
+	KERNEL_MINOR = 14,
+	/* A cgroup path of 4096 bytes for each of 14 hierarchies. */
+	CGROUP_FILE_MAX = 65536,
+	MOUNTINFO_MAX = 4 << 20,
+};
+
+static int check_kernel(struct error *err)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	if (uname(&name) < 0)
+		return error_system(err, errno, "cannot ask for the kernel's version");
+	if (sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+	    (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)))
+		return 0;
+	error_unsupported(err, "creel needs Linux %d.%d or later, and this is %.64s", KERNEL_MAJOR,
+			  KERNEL_MINOR, name.release);
+	return error_hint(err, "cgroup.kill and idmapped mounts came with Linux %d.%d", KERNEL_MAJOR,
+			  KERNEL_MINOR);
+}
+
+static int ask_user_namespace(int procfs, struct facts *facts, struct error *err)
+{
+	/*
+	 * The number of the initial user namespace is a constant of the kernel (PROC_USER_INIT_INO).  uid_map does not
+	 * tell: "0 0 4294967295" can be written for a nested one too.
+	 */
+	static const char initial[] = "user:[4026531837]";
+	char link[64];
+	ssize_t length = readlinkat(procfs, "self/ns/user", link, sizeof(link) - 1);
+
+	if (length < 0)
+		return error_system(err, errno, "cannot read /proc/self/ns/user");
+	link[length] = '\0';
+	facts->in_userns = !text_equal(link, initial);
+	facts->can_set_groups = true;
+	if (facts->in_userns && procfs_read(procfs, "self/setgroups", link, sizeof(link)) > 0)
+		facts->can_set_groups = !text_starts_with(link, "deny");
+	return 0;
+}
+
+static int ask_capabilities(struct facts *facts, struct error *err)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	int set;
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return error_system(err, errno, "cannot read our own capabilities");
+	facts->is_admin = data[0].effective & (1U << CAP_SYS_ADMIN);
+	facts->cap_last = -1;
+	for (int cap = 0; cap < 64; cap++) {
+		set = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+		if (set < 0)
+			break;
+		facts->cap_last = cap;
+		facts->caps_bounding |= (uint64_t)set << cap;
+	}
+	return 0;
+}
+
+static void ask_limits(struct facts *facts)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(facts->rlimit_hard); i++) {
+		struct rlimit limit = { .rlim_max = RLIM_INFINITY };
+
+		(void)getrlimit((__rlimit_resource_t)i, &limit);
+		facts->rlimit_hard[i] = limit.rlim_max;
+	}
+}
+
+static bool is_filesystem(const char *path, unsigned long magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == magic;
+}
+
+/* Undoes the \040 escapes of mountinfo in place. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; from++) {
+		if (*from == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] && from[3]) {
+			*to++ = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+			from += 3;
+		} else {
+			*to++ = *from;
+		}
+	}
+	*to = '\0';
+}
+
+/* Field 5 of a line of mountinfo whose type, behind " - ", is cgroup2; NULL for others. */
+static char *cgroup2_mount_point(char *line)
+{
+	const char *type = strstr(line, " - ");
+
+	if (!type || !text_starts_with(type, " - cgroup2 "))
+		return NULL;
+	for (int field = 1; field < 5; field++)
+		strsep(&line, " ");
+	return strsep(&line, " ");
+}
+
+static char *search_cgroup_mount(struct arena *arena, int procfs)
+{
+	struct error dropped = { 0 };
+	auto_fd fd = procfs_open_file(procfs, "self/mountinfo", O_RDONLY, &dropped);
+	char *rest = fd < 0 ? NULL : file_read_fd(arena, fd, MOUNTINFO_MAX, NULL, &dropped);
+
+	if (!rest)
+		error_ignore(&dropped, "then there is no cgroup2 mount that we could use");
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+		char *point = cgroup2_mount_point(line);
+
+		if (point) {
+			unescape(point);
+			return arena_strdup(arena, point);
+		}
+	}
+	return NULL;
+}
+
+/* The line "0::/path"; a process of a removed cgroup has " (deleted)" behind it. */
+static char *ask_own_cgroup(struct arena *arena, int procfs)
+{
+	char text[CGROUP_FILE_MAX];
+	char *rest = text;
+
+	if (procfs_read(procfs, "self/cgroup", text, sizeof(text)) < 0)
+		return NULL;
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+		if (!text_starts_with(line, "0::/"))
+			continue;
+		if (text_ends_with(line, " (deleted)"))
+			return NULL;
+		return arena_strdup(arena, line + strlen("0::"));
+	}
+	return NULL;
+}
+
+static void ask_controllers(struct arena *arena, struct facts *facts)
+{
+	char text[1024], path[4096 + 32];
+	char *rest = text;
+
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", facts->cgroup_mount);
+	if (file_read_small(AT_FDCWD, path, text, sizeof(text)) <= 0)
+		return;
+	for (char *name = strsep(&rest, " "); name; name = strsep(&rest, " ")) {
+		if (name[0])
+			strings_add(arena, &facts->cgroup_controllers, arena_strdup(arena, name));
+	}
+}
+
+static void ask_cgroup(struct arena *arena, int procfs, struct facts *facts)
+{
+	if (is_filesystem("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
+		facts->cgroup_mount = arena_strdup(arena, "/sys/fs/cgroup");
+	else if (is_filesystem("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
+		facts->cgroup_mount = arena_strdup(arena, "/sys/fs/cgroup/unified");
+	else
+		facts->cgroup_mount = search_cgroup_mount(arena, procfs);
+	if (!facts->cgroup_mount)
+		return;
+	facts->cgroup_own = ask_own_cgroup(arena, procfs);
+	ask_controllers(arena, facts);
+}
+
+static void ask_modules(struct facts *facts)
+{
+	char enabled[8];
+
+	facts->apparmor = file_read_small(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", enabled,
+					  sizeof(enabled)) > 0 &&
+			  enabled[0] == 'Y' &&
+			  access("/sys/kernel/security/apparmor", F_OK) == 0;
+	facts->selinux = is_filesystem("/sys/fs/selinux", SELINUX_MAGIC) &&
+			 access("/sys/fs/selinux/enforce", F_OK) == 0;
+}
+
+int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error *err)
+{
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+
+	*facts = (struct facts){ .euid = geteuid(), .egid = getegid() };
+	if (check_kernel(err) < 0 || ask_user_namespace(procfs, facts, err) < 0 ||
+	    ask_capabilities(facts, err) < 0)
+		return -1;
+	if (runtime_dir && runtime_dir[0])
+		facts->xdg_runtime_dir = arena_strdup(arena, runtime_dir);
+	facts->systemd = access("/run/systemd/system", F_OK) == 0;
+	ask_limits(facts);
+	ask_cgroup(arena, procfs, facts);
+	ask_modules(facts);
+	return 0;
+}

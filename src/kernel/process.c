@@ -1,0 +1,344 @@
+/* Processes by pidfd, so that a pid that was used again is never signalled or waited for by mistake. */
+#include <creel/process.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/procfs.h>
+#include <creel/text.h>
+
+#include "syscalls.h"
+
+/* The kernel's _NSIG / 8 on all architectures that glibc and musl share with creel. */
+#define KERNEL_SIGSET_SIZE 8
+#define SIGNAL_MAX	   64
+/* What docker, runc and systemd mean by RTMIN; SIGRTMIN of a C library may differ. */
+#define RTMIN 34
+
+static int explain_spawn(const struct spawn *spawn, int errnum, struct error *err)
+{
+	error_system(err, errnum, "cannot start a process%s", spawn->cgroup >= 0 ? " in the cgroup" : "");
+	error_call(err, "clone3");
+	switch (errnum) {
+	case EAGAIN:
+		return error_hint(err, "pids.max of the cgroup or of a parent, RLIMIT_NPROC, "
+				       "kernel.threads-max or kernel.pid_max is reached");
+	case ENOSPC:
+		return error_hint(err, "namespaces are nested too deep, or a limit of user.max_*_namespaces "
+				       "is reached");
+	case EUSERS:
+		return error_hint(err, "user namespaces are nested too deep (the limit is 32)");
+	case EBUSY:
+		return error_hint(err, "the cgroup has controllers enabled for children in its "
+				       "cgroup.subtree_control: then it may not hold processes itself");
+	case EOPNOTSUPP:
+		return error_hint(err, "the cgroup is of the type \"domain invalid\": a parent or sibling "
+				       "of it is threaded");
+	case EACCES:
+		if (spawn->cgroup < 0)
+			return -1;
+		return error_hint(err, "to enter the cgroup, its cgroup.procs and that of the common parent "
+				       "with our own cgroup must be writable");
+	case ENODEV:
+		return error_hint(err, "the cgroup was removed meanwhile");
+	case EPERM:
+		return error_hint(err, "new namespaces need CAP_SYS_ADMIN, or a user namespace that this "
+				       "host allows (kernel.unprivileged_userns_clone, "
+				       "kernel.apparmor_restrict_unprivileged_userns)");
+	case ENOMEM:
+		return error_hint(err, "there is no memory, or the pid namespace's init has ended");
+	case EINVAL:
+		return error_hint(err, "this kernel lacks one of the namespaces (CONFIG_*_NS)");
+	default:
+		return -1;
+	}
+}
+
+pid_t process_spawn(const struct spawn *spawn, struct error *err)
+{
+	int pidfd = -1;
+	struct clone3_args args = {
+		.flags = spawn->flags,
+		/* The kernel takes the parent's own exit signal with CLONE_PARENT and wants none here. */
+		.exit_signal = spawn->flags & CLONE_PARENT ? 0 : SIGCHLD,
+	};
+	pid_t pid;
+
+	if (spawn->pidfd) {
+		args.flags |= CLONE_PIDFD;
+		args.pidfd = (uintptr_t)&pidfd;
+	}
+	if (spawn->cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)spawn->cgroup;
+	}
+	pid = sys_clone3(&args);
+	if (pid < 0)
+		return explain_spawn(spawn, errno, err);
+	if (pid > 0 && spawn->pidfd)
+		*spawn->pidfd = pidfd;
+	return pid;
+}
+
+int process_open(pid_t pid, struct error *err)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0) {
+		int errnum = errno;
+
+		/* A thread that is not the leader of its process is none that we started. */
+		error_system(err, errnum == EINVAL || errnum == ENOENT ? ESRCH : errnum,
+			     "cannot open the process %d", pid);
+		return error_call(err, "pidfd_open");
+	}
+	return fd;
+}
+
+int process_signal(int pidfd, int signal, struct error *err)
+{
+	if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0) {
+		char name[32];
+
+		error_system(err, errno, "cannot send %s to the process",
+			     process_signal_name(signal, name, sizeof(name)));
+		return error_call(err, "pidfd_send_signal");
+	}
+	return 0;
+}
+
+/* Reaps an ended child: 1, 0 while it runs (with WNOHANG), -1 with errno. */
+static int reap(int pidfd, int flags, int *status)
+{
+	siginfo_t info = { 0 };
+	int result;
+
+	/* __WALL: a child of CLONE_PARENT does not end with SIGCHLD. */
+	do
+		result = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL | flags);
+	while (result < 0 && errno == EINTR);
+	if (result < 0)
+		return -1;
+	if (info.si_pid == 0)
+		return 0;
+	if (info.si_code == CLD_EXITED)
+		*status = W_EXITCODE(info.si_status, 0);
+	else
+		*status = W_EXITCODE(0, info.si_status) | (info.si_code == CLD_DUMPED ? WCOREFLAG : 0);
+	return 1;
+}
+
+int process_wait(int pidfd, int timeout_ms, int *status, struct error *err)
+{
+	int found = reap(pidfd, timeout_ms < 0 ? 0 : WNOHANG, status);
+
+	if (found > 0)
+		return 1;
+	if (found < 0 && errno != ECHILD)
+		return error_system(err, errno, "cannot wait for the process");
+	/* Somebody else's child: a pidfd is readable when the whole process has ended. */
+	int ready = fd_wait(pidfd, POLLIN, timeout_ms, err);
+
+	if (ready <= 0)
+		return ready;
+	*status = 0;
+	if (reap(pidfd, WNOHANG, status) < 0 && errno != ECHILD)
+		return error_system(err, errno, "cannot wait for the process");
+	return 1;
+}
+
+int process_exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Reads /proc/PID/NAME; the length or -1 with errno, which is ESRCH when the process is gone. */
+static ssize_t read_proc(int procfs, pid_t pid, const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "%d/%s", pid, name);
+	length = procfs_read(procfs, path, text, size);
+	if (length < 0 && errno == ENOENT)
+		errno = ESRCH;
+	return length;
+}
+
+/* Field N (from 3, the state) of the part of /proc/PID/stat behind the name. */
+static const char *stat_field(const char *after_name, int n)
+{
+	for (int i = 3; i < n && after_name; i++) {
+		after_name = strchr(after_name, ' ');
+		after_name += after_name ? 1 : 0;
+	}
+	return after_name;
+}
+
+int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)
+{
+	char text[4096];
+	const char *state, *threads, *field;
+	char *end;
+
+	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
+		return error_system(err, errno, "cannot read the start time of the process %d", pid);
+	/* The name may hold ")" and blanks, the fields behind it never do. */
+	state = strrchr(text, ')');
+	if (!state || state[1] != ' ')
+		return error_system(err, EPROTO, "cannot understand /proc/%d/stat", pid);
+	state += 2;
+	threads = stat_field(state, 20);
+	field = stat_field(state, 22);
+	if (!field)
+		return error_system(err, EPROTO, "cannot understand /proc/%d/stat", pid);
+	errno = 0;
+	*start = strtoull(field, &end, 10);
+	if (end == field || errno)
+		return error_system(err, EPROTO, "cannot understand /proc/%d/stat", pid);
+	/* A leader that ended by pthread_exit() is a zombie, but its other threads are the program. */
+	*dead = *state == 'X' || *state == 'x' || (*state == 'Z' && strtol(threads, NULL, 10) <= 1);
+	return 0;
+}
+
+void process_describe(int procfs, pid_t pid, char *text, size_t size)
+{
+	char name[64], wait[128], both[256];
+
+	if (read_proc(procfs, pid, "comm", name, sizeof(name)) < 0)
+		snprintf(name, sizeof(name), "?");
+	if (read_proc(procfs, pid, "wchan", wait, sizeof(wait)) <= 0)
+		snprintf(wait, sizeof(wait), "?");
+	snprintf(both, sizeof(both), "%s (%s)", name, wait[0] == '0' ? "running" : wait);
+	/* The process chose its name: it must not steer the terminal. */
+	error_clean_text(text, size, both);
+}
+
+int process_die_with_parent(int signal, pid_t parent, struct error *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) < 0) {
+		error_system(err, errno, "cannot arrange to end with the parent");
+		return error_call(err, "prctl");
+	}
+	/* The signal of a parent that died before is not made up for. */
+	if (signal && getppid() != parent)
+		return error_system(err, ESRCH, "the parent process %d ended meanwhile", parent);
+	return 0;
+}
+
+int process_set_dumpable(bool dumpable, struct error *err)
+{
+	if (prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0) < 0) {
+		error_system(err, errno, "cannot change whether the process is dumpable");
+		return error_call(err, "prctl");
+	}
+	return 0;
+}
+
+/* By number; NULL-terminated and without holes for text_nearest(). */
+static const struct signal_name {
+	const char *name; /* without "SIG" */
+	int number;
+} signal_names[] = {
+	{ "HUP", SIGHUP },	 { "INT", SIGINT },	  { "QUIT", SIGQUIT },
+	{ "ILL", SIGILL },	 { "TRAP", SIGTRAP },	  { "ABRT", SIGABRT },
+	{ "IOT", SIGABRT },	 { "BUS", SIGBUS },	  { "FPE", SIGFPE },
+	{ "KILL", SIGKILL },	 { "USR1", SIGUSR1 },	  { "SEGV", SIGSEGV },
+	{ "USR2", SIGUSR2 },	 { "PIPE", SIGPIPE },	  { "ALRM", SIGALRM },
+	{ "TERM", SIGTERM },	 { "STKFLT", SIGSTKFLT }, { "CHLD", SIGCHLD },
+	{ "CLD", SIGCHLD },	 { "CONT", SIGCONT },	  { "STOP", SIGSTOP },
+	{ "TSTP", SIGTSTP },	 { "TTIN", SIGTTIN },	  { "TTOU", SIGTTOU },
+	{ "URG", SIGURG },	 { "XCPU", SIGXCPU },	  { "XFSZ", SIGXFSZ },
+	{ "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },	  { "WINCH", SIGWINCH },
+	{ "IO", SIGIO },	 { "POLL", SIGPOLL },	  { "PWR", SIGPWR },
+	{ "SYS", SIGSYS },	 { "RTMIN", RTMIN },	  { "RTMAX", SIGNAL_MAX },
+};
+
+static void to_upper(char *to, size_t size, const char *from)
+{
+	size_t i = 0;
+
+	for (; i + 1 < size && from[i]; i++)
+		to[i] = from[i] >= 'a' && from[i] <= 'z' ? (char)(from[i] - 'a' + 'A') : from[i];
+	to[i] = '\0';
+}
+
+/* "RTMIN+3" and "RTMAX-1". */
+static bool parse_realtime(const char *name, int *number)
+{
+	bool up = text_starts_with(name, "RTMIN+");
+	uint64_t distance;
+
+	if (!up && !text_starts_with(name, "RTMAX-"))
+		return false;
+	if (!text_parse_uint(name + strlen("RTMIN+"), SIGNAL_MAX - RTMIN, &distance))
+		return false;
+	*number = up ? RTMIN + (int)distance : SIGNAL_MAX - (int)distance;
+	return true;
+}
+
+int process_signal_number(const char *text, int *number, struct error *err)
+{
+	const char *names[ARRAY_SIZE(signal_names) + 1] = { 0 };
+	const char *name, *nearest;
+	char upper[32];
+	uint64_t value;
+
+	/* 0 asks whether the process is there. */
+	if (text_parse_uint(text, SIGNAL_MAX, &value)) {
+		*number = (int)value;
+		return 0;
+	}
+	to_upper(upper, sizeof(upper), text);
+	name = text_starts_with(upper, "SIG") ? upper + 3 : upper;
+	if (parse_realtime(name, number))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(signal_names); i++) {
+		names[i] = signal_names[i].name;
+		if (strlen(text) >= sizeof(upper) || !text_equal(name, signal_names[i].name))
+			continue;
+		*number = signal_names[i].number;
+		return 0;
+	}
+	error_usage(err, "unknown signal \"%.64s\"", text);
+	nearest = text_nearest(name, names);
+	if (nearest)
+		return error_hint(err, "did you mean \"%s\"?", nearest);
+	return -1;
+}
+
+const char *process_signal_name(int number, char *buffer, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(signal_names); i++) {
+		if (signal_names[i].number == number) {
+			snprintf(buffer, size, "SIG%s", signal_names[i].name);
+			return buffer;
+		}
+	}
+	snprintf(buffer, size, "signal %d", number);
+	return buffer;
+}
+
+void process_reset_signals(void)
+{
+	/*
+	 * struct kernel_sigaction differs between architectures, but all zeros are SIG_DFL without flags in all of them.
+	 * The C library's sigaction() would leave out the two signals that it keeps to itself, and an ignored one of
+	 * those reaches the container.
+	 */
+	const unsigned char zeros[64] = { 0 };
+
+	for (int number = 1; number <= SIGNAL_MAX; number++) {
+		if (number != SIGKILL && number != SIGSTOP)
+			syscall(SYS_rt_sigaction, number, zeros, NULL, KERNEL_SIGSET_SIZE);
+	}
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, zeros, NULL, KERNEL_SIGSET_SIZE);
+}
