@@ -4,7 +4,10 @@
  * all of them alike.  A small static program, because the peak memory of a child that was born
  * by vfork() counts from its parent's size.
  *
- *	spawn ROUNDS < PLAN
+ *	spawn [--count TRACEPOINT] ROUNDS < PLAN
+ *
+ * --count also counts the instructions in user mode and the system calls of the step, in all its
+ * processes (and five calls of our own); TRACEPOINT is the number of raw_syscalls:sys_enter.
  *
  * PLAN has one line for each step, its words separated by tabs:
  *
@@ -21,6 +24,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +66,10 @@ struct command {
 static struct command commands[MAX_COMMANDS];
 static int output = -1; /* what the commands say on stderr */
 
+/* Counters of us and of our children, or -1. */
+static int instructions = -1;
+static int calls = -1;
+
 static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "spawn: %s: %s\n", what, strerror(errno));
@@ -74,6 +82,30 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Children inherit the counter at birth; reading it adds theirs to ours. */
+static int open_counter(uint32_t type, uint64_t config)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = type,
+		.config = config,
+		.inherit = 1,
+		.exclude_kernel = type == PERF_TYPE_HARDWARE,
+		.exclude_hv = 1,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static long long read_counter(int counter)
+{
+	uint64_t value = 0;
+
+	return counter >= 0 && read(counter, &value, sizeof(value)) == sizeof(value)
+		   ? (long long)value
+		   : -1;
 }
 
 /* Copies WORD to OUT with "{}" replaced by TAG, and returns the end of the copy. */
@@ -166,16 +198,17 @@ static void put_output(void)
 	putchar('"');
 }
 
-static void report_time(const struct command *command, int round, int64_t ns,
-			const struct rusage *usage)
+static void report_time(const struct command *command, int round, int64_t ns, long long executed,
+			long long called, const struct rusage *usage)
 {
 	printf("{\"name\":\"%s\",\"round\":%d,\"ns\":%lld,\"user_us\":%lld,\"system_us\":%lld,"
-	       "\"rss_kb\":%ld,\"faults\":%ld,\"switches\":%ld}\n",
+	       "\"rss_kb\":%ld,\"faults\":%ld,\"switches\":%ld,"
+	       "\"instructions\":%lld,\"calls\":%lld}\n",
 	       command->name, round, (long long)ns,
 	       (long long)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec,
 	       (long long)usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec,
 	       usage->ru_maxrss, usage->ru_minflt + usage->ru_majflt,
-	       usage->ru_nvcsw + usage->ru_nivcsw);
+	       usage->ru_nvcsw + usage->ru_nivcsw, executed, called);
 }
 
 static void report_failure(const struct command *command, const struct step *step, int round,
@@ -201,6 +234,7 @@ static int run_step(const struct command *command, const struct step *step, int 
 	if (ftruncate(output, 0) < 0)
 		die("ftruncate");
 
+	long long executed = read_counter(instructions), called = read_counter(calls);
 	int64_t begin = now_ns();
 
 	for (int i = 0; i < copies; i++) {
@@ -219,7 +253,9 @@ static int run_step(const struct command *command, const struct step *step, int 
 	if (status != 0)
 		report_failure(command, step, round, status);
 	else if (step->phase == PHASE_TIMED)
-		report_time(command, round, end - begin, &usage);
+		report_time(command, round, end - begin,
+			    executed < 0 ? -1 : read_counter(instructions) - executed,
+			    called < 0 ? -1 : read_counter(calls) - called, &usage);
 	return status;
 }
 
@@ -316,12 +352,18 @@ static int parse_plan(FILE *plan)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fputs("Usage: spawn ROUNDS < PLAN\n", stderr);
+	bool count = argc == 4 && strcmp(argv[1], "--count") == 0;
+
+	if (argc != 2 && !count) {
+		fputs("Usage: spawn [--count TRACEPOINT] ROUNDS < PLAN\n", stderr);
 		return 2;
 	}
+	if (count) {
+		instructions = open_counter(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+		calls = open_counter(PERF_TYPE_TRACEPOINT, (uint64_t)atoi(argv[2]));
+	}
 
-	int rounds = atoi(argv[1]);
+	int rounds = atoi(argv[argc - 1]);
 	int n = parse_plan(stdin);
 	int null = open("/dev/null", O_RDWR);
 	int out = dup(1); /* the report; the commands' stdout goes nowhere */

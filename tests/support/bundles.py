@@ -63,7 +63,7 @@ def default_spec(args=("/bin/true",), userns=False, rootless=False, terminal=Fal
     """
     devpts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
     spec = {
-        "ociVersion": "1.2.0",
+        "ociVersion": "1.0.2",
         "process": {
             "terminal": terminal,
             "user": {"uid": 0, "gid": 0},
