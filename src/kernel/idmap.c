@@ -277,12 +277,32 @@ static int hold(void *argument)
 	return 0;
 }
 
+/* The last component is a magic link, the one place where following one is the point; PID is our
+ * own child. */
+static int open_user_namespace(int procfs, pid_t pid, struct error *err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d/ns", pid);
+
+	auto_fd directory = procfs_open_file(procfs, name, O_PATH | O_DIRECTORY, err);
+
+	if (directory < 0)
+		return -1;
+
+	int ns = openat(directory, "user", O_RDONLY | O_CLOEXEC);
+
+	if (ns < 0)
+		return error_system(err, errno,
+				    "cannot open the user namespace of an id-mapped mount");
+	return ns;
+}
+
 int idmap_namespace(int procfs, const struct idmap *map, struct error *err)
 {
 	/* It shares our memory, which costs half of what a fork does, but only ever touches this
 	 * stack. */
 	_Alignas(16) char stack[16384];
-	char name[64];
 	int ends[2], ns = -1;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -296,18 +316,8 @@ int idmap_namespace(int procfs, const struct idmap *map, struct error *err)
 		close(ends[1]);
 		return -1;
 	}
-	if (idmap_write(procfs, pid, map, err) == 0) {
-		snprintf(name, sizeof(name), "%d/ns/user", pid);
-		/* ns/ holds magic links, the one place where following one is the point; PID is our
-		 * own child. */
-		auto_fd directory = procfs_open_file(procfs, name, O_PATH | O_NOFOLLOW, err);
-
-		if (directory >= 0)
-			ns = openat(procfs, name, O_RDONLY | O_CLOEXEC);
-		if (directory >= 0 && ns < 0)
-			error_system(err, errno,
-				     "cannot open the user namespace of an id-mapped mount");
-	}
+	if (idmap_write(procfs, pid, map, err) == 0)
+		ns = open_user_namespace(procfs, pid, err);
 	close(ends[1]);
 	close(ends[0]);
 	/* exit_signal is 0, so that no signalfd of ours sees a child that it does not know: hence

@@ -162,14 +162,15 @@ static bool sysctl_path(const char *key, char *path, size_t size)
 			*p = '.';
 	}
 	/* An empty component, "." or ".." would name another key than the plan checked. */
-	for (const char *p = path + 4; p; p = strchr(p, '/')) {
-		p += *p == '/';
+	for (const char *p = path + 4;; p++) {
 		size_t n = strcspn(p, "/");
 
 		if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
 			return false;
+		p += n;
+		if (*p == '\0')
+			return true;
 	}
-	return true;
 }
 
 int procfs_sysctl(int procfs, const char *key, const char *value, const char *where,
