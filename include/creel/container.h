@@ -49,6 +49,9 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 /* Opens ROOT/ID, takes LOCK, reads the state, asks the status: "container does not exist". */
 int container_open(struct runtime *runtime, const char *id, enum container_lock lock,
 		   struct container *container, struct error *err) must_check;
+/* Lets other commands in while `run` only watches; and takes the lock again: false when it was deleted meanwhile. */
+void container_unlock(const struct container *container);
+bool container_lock_again(struct runtime *runtime, const struct container *container);
 void container_close(struct container *container);
 #define auto_container cleanup_with(container_close) struct container
 

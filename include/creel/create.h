@@ -54,6 +54,9 @@ struct create {
 	struct error leftover_error;
 };
 
+/* The document alone: read, parsed, decoded. */
+int create_read_config(struct create *create, struct runtime *runtime,
+		       const struct create_options *options, struct error *err) must_check;
 /* Reads and checks config.json, makes the plan; touches nothing. */
 int create_load(struct create *create, struct runtime *runtime, const struct create_options *options,
 		struct error *err) must_check;

@@ -25,9 +25,9 @@ bool fd_is_open(int fd);
 
 /* Connects to the stream socket at PATH, of any length, by its directory's descriptor. */
 int fd_connect(const char *path, struct error *err) must_check;
-/* Binds and listens on NAME in the directory DIR (a socket path of any length); mode 0600. */
+/* Binds and listens on the SEQPACKET socket NAME in the directory DIR (a path of any length); mode 0600. */
 int fd_listen(int dir, const char *name, struct error *err) must_check;
-/* Connects to the stream socket NAME in the directory DIR. */
+/* Connects to the SEQPACKET socket NAME in the directory DIR. */
 int fd_connect_at(int dir, const char *name, struct error *err) must_check;
 
 /* Sends DATA with FD as the one SCM_RIGHTS descriptor, in one sendmsg(2). */

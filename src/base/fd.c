@@ -71,16 +71,16 @@ int fd_keep_on_exec(int fd, struct error *err)
 	return 0;
 }
 
-static int socket_open(struct error *err)
+static int socket_open(int type, struct error *err)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return error_system(err, errno, "cannot make a socket");
 	return fd;
 }
 
-int fd_connect_at(int dir, const char *name, struct error *err)
+static int connect_at(int dir, const char *name, int type, struct error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	/* sun_path holds 108 bytes; /proc/self/fd/N stands for a name of any length. */
@@ -89,7 +89,7 @@ int fd_connect_at(int dir, const char *name, struct error *err)
 
 	if (place < 0)
 		return error_system(err, errno, "cannot find the socket %s", name);
-	connection = socket_open(err);
+	connection = socket_open(type, err);
 	if (connection < 0)
 		return -1;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", place);
@@ -102,13 +102,18 @@ int fd_connect_at(int dir, const char *name, struct error *err)
 
 int fd_connect(const char *path, struct error *err)
 {
-	return fd_connect_at(AT_FDCWD, path, err);
+	return connect_at(AT_FDCWD, path, SOCK_STREAM, err);
+}
+
+int fd_connect_at(int dir, const char *name, struct error *err)
+{
+	return connect_at(dir, name, SOCK_SEQPACKET, err);
 }
 
 int fd_listen(int dir, const char *name, struct error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	auto_fd listener = socket_open(err);
+	auto_fd listener = socket_open(SOCK_SEQPACKET, err);
 	int length;
 
 	if (listener < 0)

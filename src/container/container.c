@@ -225,6 +225,21 @@ int container_open(struct runtime *runtime, const char *id, enum container_lock 
 	return 0;
 }
 
+void container_unlock(const struct container *container)
+{
+	flock(container->dir, LOCK_UN);
+}
+
+bool container_lock_again(struct runtime *runtime, const struct container *container)
+{
+	struct error busy = { 0 };
+
+	if (lock(container->dir, CONTAINER_EXCLUSIVE, container->id, &busy) == 0)
+		return is_still(runtime->root, container->id, container->dir);
+	error_ignore(&busy, "whoever holds the lock deletes it");
+	return false;
+}
+
 void container_close(struct container *container)
 {
 	fd_close(&container->dir);

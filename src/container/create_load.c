@@ -97,8 +97,8 @@ static int check_terminal(const struct create *create, struct error *err)
 	return 0;
 }
 
-int create_load(struct create *create, struct runtime *runtime, const struct create_options *options,
-		struct error *err)
+int create_read_config(struct create *create, struct runtime *runtime,
+		       const struct create_options *options, struct error *err)
 {
 	const char *name = options->config ? options->config : CONFIG_NAME;
 
@@ -108,8 +108,14 @@ int create_load(struct create *create, struct runtime *runtime, const struct cre
 	create->plan.bundle = absolute(runtime->arena, options->bundle, err);
 	if (!create->plan.bundle || read_config(create, name, err) < 0)
 		return -1;
-	if (schema_parse(&oci_config_schema, runtime->arena, name, create->config_text,
-			 create->config_size, &create->config, &create->config_tree, err) < 0)
+	return schema_parse(&oci_config_schema, runtime->arena, name, create->config_text,
+			    create->config_size, &create->config, &create->config_tree, err);
+}
+
+int create_load(struct create *create, struct runtime *runtime, const struct create_options *options,
+		struct error *err)
+{
+	if (create_read_config(create, runtime, options, err) < 0)
 		return -1;
 
 	const struct plan_request request = {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <creel/idmap.h>
 #include <creel/log.h>
 #include <creel/process.h>
+#include <creel/seccomp_agent.h>
 #include <creel/terminal.h>
 
 /* How the child that we talked to ended; its own last words, if it had any, came as MESSAGE_ERROR before. */
@@ -66,35 +66,23 @@ static int take_console(struct create *create, int *fd, struct error *err)
 	return 0;
 }
 
-/* The agent gets the state, the pid and the descriptor in one message (config-linux.md, "The Container Process State"). */
 static int pass_listener(struct create *create, int number, struct error *err)
 {
-	struct arena *arena = create->runtime->arena;
-	char *names[] = { (char *)"seccompFd", NULL };
 	struct oci_state state;
-	struct oci_container_process_state process = {
-		.oci_version = (char *)OCI_VERSION,
-		.fds = { names, 1 },
-		.pid = { .set = true, .value = (uint64_t)create->init },
-		.metadata = (char *)create->seccomp.listener_metadata,
-		.state = &state,
-	};
-	auto_fd listener = (int)syscall(SYS_pidfd_getfd, create->init_fd, number, 0);
-	struct json_writer *w = json_writer_new(arena, 0);
-	const char *text;
-	size_t size;
 
-	if (listener < 0)
-		return error_system(err, errno, "cannot take the seccomp listener from the container");
 	state_describe(&create->container.state, OCI_STATUS_CREATING, &state);
 	state.pid.value = (uint64_t)create->init;
-	schema_encode(&oci_container_process_state_schema, &process, w);
-	text = json_writer_text(w, &size);
 
-	auto_fd agent = fd_connect(create->seccomp.listener_path, err);
+	const struct seccomp_agent agent = {
+		.path = create->seccomp.listener_path,
+		.metadata = create->seccomp.listener_metadata,
+		.pidfd = create->init_fd,
+		.pid = create->init,
+		.state = &state,
+	};
 
-	if (agent < 0 || fd_send(agent, listener, text, size, err) < 0)
-		return error_at(err, "/linux/seccomp/listenerPath");
+	if (seccomp_agent_pass(create->runtime->arena, &agent, number, err) < 0)
+		return -1;
 	return message_send(create->channel, MESSAGE_GO, 0, -1, err);
 }
 

@@ -84,9 +84,9 @@ static const char *path_of(const struct become *become)
 	return DEFAULT_PATH;
 }
 
-static int refuse(struct error *err, int errnum, const char *format, const char *name)
+static int not_found(const char *name, struct error *err)
 {
-	error_system(err, errnum, format, name);
+	error_system(err, 0, "exec: \"%s\": executable file not found in $PATH", name);
 	return error_at(err, "/process/args/0");
 }
 
@@ -132,9 +132,10 @@ static int find_by_name(struct become *become, const char *name, struct error *e
 			reason = EACCES;
 		dirs += length + (dirs[length] == ':');
 	}
-	if (reason == EACCES)
-		return refuse(err, EACCES, "exec: \"%s\"", name);
-	return refuse(err, 0, "exec: \"%s\": executable file not found in $PATH", name);
+	if (reason != EACCES)
+		return not_found(name, err);
+	error_system(err, EACCES, "exec: \"%s\"", name);
+	return error_at(err, "/process/args/0");
 }
 
 int become_find_program(struct become *become, struct error *err)
@@ -143,8 +144,7 @@ int become_find_program(struct become *become, struct error *err)
 	int found;
 
 	if (!strchr(name, '/'))
-		return *name ? find_by_name(become, name, err)
-			     : refuse(err, 0, "exec: \"%s\": executable file not found in $PATH", name);
+		return *name ? find_by_name(become, name, err) : not_found(name, err);
 	found = why_not(name);
 	switch (found) {
 	case 0:

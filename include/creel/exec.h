@@ -1,0 +1,31 @@
+/* The parts of `exec`: what it loads from the state directory and plans, apart from what it does. */
+#pragma once
+
+#include <creel/become.h>
+#include <creel/compiler.h>
+#include <creel/container.h>
+#include <creel/plan.h>
+#include <creel/verbs.h>
+
+struct exec {
+	struct runtime *runtime;
+	const struct exec_options *options;
+	struct container container;
+	struct exec_record record;
+	uint64_t namespaces; /* CLONE_NEW* to join */
+	struct plan_process process;
+	struct plan_seccomp seccomp;
+	struct become become;
+	int init_fd;
+	int cgroup; /* the process is born in it, or -1 */
+	int channel, peer;
+	int stage_fd;
+	pid_t pid;
+	int pidfd;
+	int console;
+};
+
+/* Opens the container (locked shared), reads the record, plans the process. */
+int exec_load(struct exec *exec, struct error *err) must_check;
+/* Hands the seccomp listener of the new process to its agent, and tells the process to go on. */
+int exec_pass_listener(struct exec *exec, int number, struct error *err) must_check;

@@ -1,0 +1,13 @@
+/* The parts of `start` that `run` shares. */
+#pragma once
+
+#include <creel/compiler.h>
+#include <creel/create.h>
+
+/* Speaks the last part of the protocol on CONTROL: 0 when the program was executed. */
+int start_init(int control, int timeout_ms, struct error *err) must_check;
+/* Runs the poststart hooks; when one fails the container is killed and the error is returned. */
+int start_finish(struct create *create, int init, struct error *err) must_check;
+/* Finds the line of config.json that ERR points to, if the bundle's file is still the one that was created from. */
+void start_locate_error(struct runtime *runtime, const struct container *container,
+			struct error *err);

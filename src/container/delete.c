@@ -1,0 +1,69 @@
+/* `delete`: the create table upwards, on what state.json remembers; with --force whatever still lives is killed first. */
+#include <creel/verbs.h>
+
+#include <signal.h>
+
+#include <creel/cgroup.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/process.h>
+
+#define KILL_TIMEOUT_MS 10000
+
+static int kill_init(struct runtime *runtime, struct create *create, struct error *err)
+{
+	struct error gone = { 0 };
+	int status;
+	auto_fd init = container_init_open(runtime, &create->container, &gone);
+
+	if (init < 0 || process_signal(init, SIGKILL, &gone) < 0) {
+		error_ignore(&gone, "the init is gone already");
+		return 0;
+	}
+	/* A frozen one hears the signal, but an init that is ptraced or waits for a dead disk may not. */
+	switch (process_wait(init, KILL_TIMEOUT_MS, &status, err)) {
+	case 1:
+		return 0;
+	case 0:
+		return error_state(err, "container init still running");
+	default:
+		return -1;
+	}
+}
+
+static int refuse(const struct container *container, struct error *err)
+{
+	switch (container->status) {
+	case OCI_STATUS_STOPPED:
+	case OCI_STATUS_CREATED:
+		return 0;
+	case OCI_STATUS_CREATING:
+		/* The lock is ours, so no create is at work: it was killed half-way. */
+	case OCI_STATUS_RUNNING:
+	case OCI_STATUS_PAUSED:
+		break;
+	}
+	error_state(err, "cannot delete container %s that is not stopped: %s", container->id,
+		    name_of(oci_status_names, container->status));
+	return error_hint(err, "creel delete --force kills it first");
+}
+
+int verb_delete(struct runtime *runtime, const char *id, bool force, struct error *err)
+{
+	struct container container;
+	struct create create;
+	int result;
+
+	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
+		return -1;
+	if (!force && refuse(&container, err) < 0) {
+		container_close(&container);
+		return -1;
+	}
+	create_from_state(&create, runtime, &container);
+	result = kill_init(runtime, &create, err);
+	if (result == 0)
+		result = create_undo(&create, err);
+	create_close(&create);
+	return result;
+}

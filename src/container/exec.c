@@ -1,0 +1,321 @@
+/*
+ * `exec`: one more process for a container that runs.  No mounts, no parse of the bundle, no libseccomp: what is needed lies in the
+ * state directory.  S joins all namespaces by the init's pidfd and clones the process, which is born in the container's cgroup.
+ */
+#include <creel/verbs.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <creel/become.h>
+#include <creel/channel.h>
+#include <creel/error.h>
+#include <creel/exec.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/log.h>
+#include <creel/monitor.h>
+#include <creel/namespace.h>
+#include <creel/process.h>
+#include <creel/procfs.h>
+#include <creel/terminal.h>
+#include <creel/tuning.h>
+
+/* ---- the process inside ---- */
+
+static int join_inside(struct exec *exec, struct error *err)
+{
+	/* Here and not in S: with it the namespace's own cgroup tree would be all that clone3(INTO_CGROUP) may use. */
+	if ((exec->namespaces & CLONE_NEWCGROUP) &&
+	    namespace_join_process(exec->init_fd, CLONE_NEWCGROUP, err) < 0)
+		return -1;
+	return become_start(&exec->become, err);
+}
+
+static int make_terminal(struct exec *exec, struct error *err)
+{
+	const struct plan_process *process = &exec->process;
+	struct terminal terminal = { -1, -1 };
+
+	if (!process->terminal)
+		return 0;
+	if (terminal_open(exec->become.root, process->height, process->width, &terminal, err) < 0)
+		return -1;
+	if (message_send(exec->peer, MESSAGE_CONSOLE, 0, terminal.master, err) < 0)
+		return -1;
+	fd_close(&terminal.master);
+	exec->become.terminal = terminal.slave;
+	return 0;
+}
+
+static int prepare_inside(struct exec *exec, struct error *err)
+{
+	if (join_inside(exec, err) < 0)
+		return -1;
+	exec->become.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (exec->become.root < 0)
+		return error_system(err, errno, "cannot open the container's root");
+	if (make_terminal(exec, err) < 0 || become_tune(&exec->become, err) < 0)
+		return -1;
+	if (exec->process.affinity_final && tuning_set_affinity(exec->process.affinity_final, err) < 0)
+		return error_at(err, "/process/execCPUAffinity/final");
+	if (become_prepare_streams(&exec->become, err) < 0 ||
+	    become_find_home(&exec->become, err) < 0)
+		return -1;
+	fd_close(&exec->init_fd);
+	if (become_user(&exec->become, err) < 0)
+		return -1;
+	return become_find_program(&exec->become, err);
+}
+
+static void never_returns inside_main(struct exec *exec)
+{
+	struct error err = { 0 };
+
+	if (process_die_with_parent(SIGKILL, 0, &err) < 0 || prepare_inside(exec, &err) < 0 ||
+	    message_send(exec->peer, MESSAGE_READY, 0, -1, &err) < 0 ||
+	    message_expect(exec->peer, MESSAGE_START, -1, &err) < 0 ||
+	    process_die_with_parent(0, 0, &err) < 0 ||
+	    become_program(&exec->become, exec->peer, &err) < 0)
+		message_send_error(exec->peer, &err);
+	_exit(255);
+}
+
+/* ---- S ---- */
+
+static int walk(struct exec *exec, struct error *err)
+{
+	uint64_t flags = exec->namespaces & ~(uint64_t)CLONE_NEWCGROUP;
+	struct spawn spawn = { .flags = CLONE_PARENT, .cgroup = exec->cgroup };
+	pid_t pid;
+
+	/* Before anything of the container's can see us: it may share the pid namespace that we enter. */
+	if (process_die_with_parent(SIGKILL, 0, err) < 0 || process_set_dumpable(false, err) < 0)
+		return -1;
+	if (exec->process.affinity_initial &&
+	    tuning_set_affinity(exec->process.affinity_initial, err) < 0)
+		return error_at(err, "/process/execCPUAffinity/initial");
+	if (flags && namespace_join_process(exec->init_fd, flags, err) < 0)
+		return -1;
+	pid = process_spawn(&spawn, err);
+	if (pid < 0)
+		return -1;
+	if (pid == 0)
+		inside_main(exec);
+	return message_send(exec->peer, MESSAGE_INIT, pid, -1, err);
+}
+
+static void never_returns stage(struct exec *exec)
+{
+	struct error err = { 0 };
+
+	message_log_to(&exec->peer);
+	signal(SIGPIPE, SIG_IGN);
+	if (walk(exec, &err) < 0) {
+		message_send_error(exec->peer, &err);
+		_exit(1);
+	}
+	_exit(0);
+}
+
+/* ---- P ---- */
+
+static int receive(struct exec *exec, struct message *message, struct error *err)
+{
+	for (;;) {
+		auto_fd fd = -1;
+		int got = message_receive(exec->channel, message, &fd, exec->runtime->timeout_ms, err);
+
+		if (got <= 0)
+			return got;
+		if (message->kind == MESSAGE_ERROR) {
+			*err = message->error;
+			return -1;
+		}
+		if (message->kind == MESSAGE_LOG)
+			log_record((enum log_level)message->number, "%s", message->error.what);
+		else if (message->kind == MESSAGE_CONSOLE && exec->options->console_socket) {
+			if (terminal_send(exec->options->console_socket, fd, err) < 0)
+				return -1;
+		} else if (message->kind == MESSAGE_CONSOLE)
+			exec->console = take_fd(&fd);
+		else if (message->kind == MESSAGE_LISTENER) {
+			if (exec_pass_listener(exec, message->number, err) < 0)
+				return -1;
+		} else
+			return 1;
+	}
+}
+
+static int expect(struct exec *exec, enum message_kind kind, struct message *message,
+		  struct error *err)
+{
+	int got = receive(exec, message, err);
+
+	if (got < 0)
+		return -1;
+	if (got == 0)
+		return error_state(err, "the process in the container ended before it could be executed; is "
+					"the container still running?");
+	if (message->kind != kind)
+		return error_system(err, EPROTO, "message %d came instead of %d", message->kind, kind);
+	return 0;
+}
+
+static int set_limits(struct exec *exec, struct error *err)
+{
+	for (size_t i = 0; i < exec->process.rlimits_n; i++)
+		if (tuning_set_rlimit(exec->pid, &exec->process.rlimits[i], err) < 0)
+			return error_at(err, exec->process.rlimits[i].where);
+	return 0;
+}
+
+/* Only when it is certain that the program runs: the missing file is how conmon tells a failed exec from a failed program. */
+static int publish(struct exec *exec, struct error *err)
+{
+	static const char payload[] = "setns";
+	char text[16];
+
+	if (exec->options->pidfd_socket) {
+		auto_fd socket = fd_connect(exec->options->pidfd_socket, err);
+
+		if (socket < 0 || fd_send(socket, exec->pidfd, payload, strlen(payload), err) < 0)
+			return -1;
+	}
+	if (!exec->options->pid_file)
+		return 0;
+
+	int n = snprintf(text, sizeof(text), "%d", exec->pid);
+
+	return file_replace_path(exec->options->pid_file, text, (size_t)n, 0644, err);
+}
+
+static int start(struct exec *exec, struct error *err)
+{
+	struct message message;
+	int status;
+
+	if (expect(exec, MESSAGE_INIT, &message, err) < 0)
+		return -1;
+	exec->pid = message.number;
+	exec->pidfd = process_open(exec->pid, err);
+	if (exec->pidfd < 0)
+		return -1;
+	if (process_wait(exec->stage_fd, exec->runtime->timeout_ms, &status, err) < 0 ||
+	    expect(exec, MESSAGE_READY, &message, err) < 0 || set_limits(exec, err) < 0 ||
+	    publish(exec, err) < 0 || message_send(exec->channel, MESSAGE_START, 0, -1, err) < 0 ||
+	    expect(exec, MESSAGE_EXEC, &message, err) < 0)
+		return -1;
+
+	int got = receive(exec, &message, err);
+
+	if (got > 0)
+		return error_system(err, EPROTO, "message %d came after the exec", message.kind);
+	return got;
+}
+
+static int spawn_stage(struct exec *exec, struct error *err)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (channel_pair(ends, err) < 0)
+		return -1;
+	exec->channel = ends[0];
+	exec->peer = ends[1];
+	exec->become.channel = exec->peer;
+	pid = process_spawn(&(struct spawn){ .cgroup = -1, .pidfd = &exec->stage_fd }, err);
+	if (pid < 0)
+		return -1;
+	if (pid == 0) {
+		fd_close(&exec->channel);
+		stage(exec);
+	}
+	fd_close(&exec->peer);
+	return 0;
+}
+
+static void end_process(struct exec *exec)
+{
+	struct error gone = { 0 };
+	int status;
+
+	fd_close(&exec->channel);
+	if (exec->options->pid_file && exec->pid)
+		unlink(exec->options->pid_file);
+	for (int *pidfd = &exec->stage_fd;; pidfd = &exec->pidfd) {
+		if (*pidfd >= 0 && (process_signal(*pidfd, SIGKILL, &gone) < 0 ||
+				    process_wait(*pidfd, 1000, &status, &gone) < 0))
+			error_ignore(&gone, "it ended by itself");
+		if (pidfd == &exec->pidfd)
+			return;
+	}
+}
+
+static int run(struct exec *exec, int signals, int *exit_code, struct error *err)
+{
+	struct monitor monitor;
+
+	if (spawn_stage(exec, err) < 0 || start(exec, err) < 0) {
+		end_process(exec);
+		return -1;
+	}
+	*exit_code = 0;
+	/* From here on the container may be deleted under the process: it is the process that counts. */
+	container_close(&exec->container);
+	if (exec->options->detach)
+		return 0;
+	monitor = (struct monitor){ .pidfd = exec->pidfd, .console = exec->console, .signals = signals };
+	return monitor_run(&monitor, exit_code, err);
+}
+
+static void close_all(struct exec *exec)
+{
+	fd_close(&exec->init_fd);
+	fd_close(&exec->cgroup);
+	fd_close(&exec->channel);
+	fd_close(&exec->peer);
+	fd_close(&exec->stage_fd);
+	fd_close(&exec->pidfd);
+	fd_close(&exec->console);
+	container_close(&exec->container);
+}
+
+int verb_exec(struct runtime *runtime, const struct exec_options *options, int *exit_code,
+	      struct error *err)
+{
+	struct exec exec = {
+		.runtime = runtime,
+		.options = options,
+		.container = { .dir = -1 },
+		.init_fd = -1,
+		.cgroup = -1,
+		.channel = -1,
+		.peer = -1,
+		.stage_fd = -1,
+		.pidfd = -1,
+		.console = -1,
+	};
+	auto_fd signals = -1;
+	int result = -1;
+
+	/* Engines read 255 as "exec itself failed". */
+	*exit_code = 255;
+	if (!options->detach) {
+		signals = monitor_block_signals(err);
+		if (signals < 0)
+			return -1;
+	}
+	if (exec_load(&exec, err) == 0)
+		result = run(&exec, signals, exit_code, err);
+	close_all(&exec);
+	return result;
+}

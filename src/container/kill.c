@@ -1,0 +1,130 @@
+/* `kill`, `pause`, `resume`, `ps`: signals by pidfd, so that a reused pid cannot be hit; whole containers by their cgroup. */
+#include <creel/verbs.h>
+
+#include <errno.h>
+#include <signal.h>
+
+#include <creel/cgroup.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/process.h>
+
+#define FREEZE_TIMEOUT_MS 10000
+#define KILL_TIMEOUT_MS	  10000
+
+static int not_running(const char *id, struct error *err)
+{
+	return error_state(err, "container not running: %s", id);
+}
+
+/* Processes may be born while we signal: the list is read again until nobody new is found. */
+static int signal_all(struct runtime *runtime, int cgroup, int signal, struct error *err)
+{
+	if (signal == SIGKILL)
+		return cgroup_kill(cgroup, KILL_TIMEOUT_MS, err);
+
+	pid_t *pids;
+	size_t n;
+
+	if (cgroup_pids(runtime->arena, cgroup, &pids, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct error gone = { 0 };
+		auto_fd pidfd = process_open(pids[i], &gone);
+
+		if (pidfd < 0 || process_signal(pidfd, signal, &gone) < 0)
+			error_ignore(&gone, "it ended meanwhile");
+	}
+	return 0;
+}
+
+/* Also for a stopped container: without a pid namespace of its own others may have outlived the init. */
+static int kill_all(struct runtime *runtime, const struct container *container, int signal,
+		    struct error *err)
+{
+	auto_fd cgroup = container_cgroup(runtime, container);
+
+	if (cgroup >= 0)
+		return signal_all(runtime, cgroup, signal, err);
+	if (container->status == OCI_STATUS_STOPPED)
+		return 0;
+
+	auto_fd init = container_init_open(runtime, container, err);
+
+	return init < 0 ? -1 : process_signal(init, signal, err);
+}
+
+int verb_kill(struct runtime *runtime, const char *id, int signal, bool all, struct error *err)
+{
+	auto_container container = { .dir = -1 };
+
+	if (container_open(runtime, id, CONTAINER_NO_LOCK, &container, err) < 0)
+		return -1;
+	if (all)
+		return kill_all(runtime, &container, signal, err);
+	if (container.status == OCI_STATUS_STOPPED || container.status == OCI_STATUS_CREATING)
+		return not_running(id, err);
+
+	auto_fd init = container_init_open(runtime, &container, err);
+
+	if (init < 0)
+		return -1;
+	if (signal == SIGKILL && container.state.shared_pid)
+		return kill_all(runtime, &container, signal, err);
+	if (process_signal(init, signal, err) < 0) {
+		if (err->errnum == ESRCH)
+			return not_running(id, err);
+		return -1;
+	}
+	return 0;
+}
+
+static int freeze(struct runtime *runtime, const char *id, bool frozen, struct error *err)
+{
+	auto_container container = { .dir = -1 };
+
+	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
+		return -1;
+	if (frozen && container.status != OCI_STATUS_RUNNING && container.status != OCI_STATUS_CREATED)
+		return not_running(id, err);
+	if (!frozen && container.status != OCI_STATUS_PAUSED)
+		return error_state(err, "container not paused: %s", id);
+
+	auto_fd cgroup = container_cgroup(runtime, &container);
+
+	if (cgroup < 0) {
+		error_unsupported(err, "container %s has no cgroup, so it cannot be paused", id);
+		return error_hint(err, "it was created without one");
+	}
+	return cgroup_freeze(cgroup, frozen, FREEZE_TIMEOUT_MS, err);
+}
+
+int verb_pause(struct runtime *runtime, const char *id, struct error *err)
+{
+	return freeze(runtime, id, true, err);
+}
+
+int verb_resume(struct runtime *runtime, const char *id, struct error *err)
+{
+	return freeze(runtime, id, false, err);
+}
+
+int verb_ps(struct runtime *runtime, const char *id, pid_t **pids, size_t *n, struct error *err)
+{
+	auto_container container = { .dir = -1 };
+
+	*n = 0;
+	*pids = NULL;
+	if (container_open(runtime, id, CONTAINER_SHARED, &container, err) < 0)
+		return -1;
+
+	auto_fd cgroup = container_cgroup(runtime, &container);
+
+	if (cgroup >= 0)
+		return cgroup_pids(runtime->arena, cgroup, pids, n, err);
+	if (container.status == OCI_STATUS_STOPPED || !container.state.pid.set)
+		return 0;
+	*pids = arena_alloc(runtime->arena, sizeof(**pids));
+	(*pids)[(*n)++] = (pid_t)container.state.pid.value;
+	return 0;
+}

@@ -1,0 +1,97 @@
+/* `create` and `run`: load, plan, make; `run` goes on over the same channel, watches the process, and cleans up after it. */
+#include <creel/verbs.h>
+
+#include <signal.h>
+#include <string.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/log.h>
+#include <creel/monitor.h>
+#include <creel/process.h>
+#include <creel/start.h>
+
+int verb_create(struct runtime *runtime, const struct create_options *options, struct error *err)
+{
+	struct create create;
+	int result = create_load(&create, runtime, options, err);
+
+	if (result == 0)
+		result = create_run(&create, err);
+	create_close(&create);
+	return result;
+}
+
+/* The container is published and its init waits for START on the channel. */
+static int start_now(struct create *create, struct error *err)
+{
+	if (start_init(create->channel, create->runtime->timeout_ms, err) < 0) {
+		create_locate_error(create, err);
+		return -1;
+	}
+	return start_finish(create, create->init_fd, err);
+}
+
+static int watch(struct create *create, int signals, int *exit_code, struct error *err)
+{
+	struct monitor monitor = {
+		.pidfd = create->init_fd,
+		.console = create->console,
+		.signals = signals,
+	};
+
+	return monitor_run(&monitor, exit_code, err);
+}
+
+static int undo(struct create *create, struct error *err)
+{
+	create->dead = true;
+	create->options = NULL;
+	return create_undo(create, err);
+}
+
+static int run(struct create *create, const struct run_options *options, int signals, int *exit_code,
+	       struct error *err)
+{
+	struct error trouble = { 0 };
+
+	*exit_code = 0;
+	if (start_now(create, err) < 0) {
+		create->options = NULL;
+		if (create_undo(create, &trouble) < 0)
+			error_ignore(&trouble, "the error that stopped the start matters more");
+		return -1;
+	}
+	if (options->create.detach)
+		return 0;
+	/* Other commands may work on it while we only watch. */
+	container_unlock(&create->container);
+	if (watch(create, signals, exit_code, err) < 0)
+		return -1;
+	if (options->keep)
+		return 0;
+	if (!container_lock_again(create->runtime, &create->container))
+		return 0; /* Somebody deleted it already. */
+	return undo(create, err);
+}
+
+int verb_run(struct runtime *runtime, const struct run_options *options, int *exit_code,
+	     struct error *err)
+{
+	struct create create;
+	auto_fd signals = -1;
+	int result;
+
+	if (!options->create.detach) {
+		signals = monitor_block_signals(err);
+		if (signals < 0)
+			return -1;
+	}
+	result = create_load(&create, runtime, &options->create, err);
+	if (result == 0)
+		result = create_run(&create, err);
+	if (result == 0)
+		result = run(&create, options, signals, exit_code, err);
+	create_close(&create);
+	return result;
+}

@@ -1,0 +1,143 @@
+/* Compiled filters by the text that they were made from; see the header for why no digest is trusted. */
+#include <creel/seccomp_cache.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/json.h>
+#include <creel/state.h>
+
+#define CACHE_DIRECTORY ".cache"
+#define CACHE_SECCOMP	"seccomp"
+#define ENTRY_MAX	((size_t)4 << 20)
+
+/* An entry is this, then the key, then the instructions. */
+struct entry_head {
+	char magic[8];
+	uint32_t key_size;
+	uint32_t instructions;
+	uint32_t flags;
+	uint32_t notify;
+};
+
+static const char magic[8] = "creelbpf";
+
+/* Everything that the filter depends on: the profile, libseccomp's version, our own way of compiling. */
+static const char *make_key(struct arena *arena, const struct oci_seccomp *seccomp, size_t *size)
+{
+	struct json_writer *w = json_writer_new(arena, 0);
+
+	json_write_array(w);
+	json_write_string(w, plan_seccomp_version(arena));
+	schema_encode(&oci_seccomp_schema, seccomp, w);
+	json_write_end(w);
+	return json_writer_text(w, size);
+}
+
+static bool is_ours_alone(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static int open_directory(int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT && mkdirat(parent, name, 0700) == 0)
+		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && !is_ours_alone(fd))
+		fd_close(&fd);
+	return fd;
+}
+
+static int open_cache(int root)
+{
+	auto_fd cache = root < 0 ? -1 : open_directory(root, CACHE_DIRECTORY);
+
+	return cache < 0 ? -1 : open_directory(cache, CACHE_SECCOMP);
+}
+
+static bool load(struct arena *arena, int cache, const char *name, const char *key, size_t key_size,
+		 struct plan_seccomp *plan)
+{
+	struct entry_head head;
+	struct error err = { 0 };
+	size_t size;
+	auto_fd fd = openat(cache, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char *entry;
+
+	if (fd < 0 || !is_ours_alone(fd))
+		return false;
+	entry = file_read_fd(arena, fd, ENTRY_MAX, &size, &err);
+	if (!entry) {
+		error_ignore(&err, "the cache entry cannot be read");
+		return false;
+	}
+	if (size < sizeof(head))
+		return false;
+	memcpy(&head, entry, sizeof(head));
+	if (memcmp(head.magic, magic, sizeof(magic)) != 0 || head.key_size != key_size ||
+	    size != sizeof(head) + key_size + head.instructions * sizeof(struct sock_filter) ||
+	    memcmp(entry + sizeof(head), key, key_size) != 0)
+		return false;
+	plan->program = (struct seccomp_program){
+		.filter = arena_copy(arena, entry + sizeof(head) + key_size,
+				     head.instructions * sizeof(struct sock_filter)),
+		.length = head.instructions,
+		.flags = head.flags,
+		.notify = head.notify,
+	};
+	return true;
+}
+
+static void store(struct arena *arena, int cache, const char *name, const char *key, size_t key_size,
+		  const struct plan_seccomp *plan)
+{
+	size_t code_size = plan->program.length * sizeof(struct sock_filter);
+	size_t size = sizeof(struct entry_head) + key_size + code_size;
+	char *entry = arena_alloc(arena, size);
+	struct entry_head head = {
+		.key_size = (uint32_t)key_size,
+		.instructions = (uint32_t)plan->program.length,
+		.flags = plan->program.flags,
+		.notify = plan->program.notify,
+	};
+	struct error err = { 0 };
+
+	memcpy(head.magic, magic, sizeof(magic));
+	memcpy(entry, &head, sizeof(head));
+	memcpy(entry + sizeof(head), key, key_size);
+	memcpy(entry + sizeof(head) + key_size, plan->program.filter, code_size);
+	if (file_replace(cache, name, entry, size, 0600, false, &err) < 0)
+		error_ignore(&err, "the next start compiles the filter again");
+}
+
+int seccomp_cache_get(struct arena *arena, int root, const struct oci_seccomp *seccomp,
+		      struct plan_seccomp *plan, struct error *err)
+{
+	size_t key_size;
+	const char *key = make_key(arena, seccomp, &key_size);
+	const char *name = state_digest(arena, key, key_size);
+	auto_fd cache = open_cache(root);
+
+	*plan = (struct plan_seccomp){ 0 };
+	if (cache >= 0 && load(arena, cache, name, key, key_size, plan)) {
+		plan->listener_path = plan->program.notify ? seccomp->listener_path : NULL;
+		plan->listener_metadata = seccomp->listener_metadata;
+		return 0;
+	}
+	if (plan_seccomp(arena, seccomp, "/linux/seccomp", plan, err) < 0)
+		return -1;
+	if (cache >= 0 && plan->program.length > 0)
+		store(arena, cache, name, key, key_size, plan);
+	return 0;
+}

@@ -1,0 +1,133 @@
+/* `start`: tells the waiting init to go on, and learns from the end of the connection that execve worked. */
+#include <creel/verbs.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <creel/channel.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/log.h>
+#include <creel/message.h>
+#include <creel/process.h>
+#include <creel/start.h>
+
+static int refuse(const struct container *container, struct error *err)
+{
+	switch (container->status) {
+	case OCI_STATUS_CREATED:
+		return 0;
+	case OCI_STATUS_RUNNING:
+		return error_state(err, "cannot start an already running container");
+	case OCI_STATUS_STOPPED:
+		return error_state(err, "cannot start a container that has stopped");
+	case OCI_STATUS_CREATING:
+	case OCI_STATUS_PAUSED:
+		break;
+	}
+	return error_state(err, "cannot start a container in the %s state",
+			   name_of(oci_status_names, container->status));
+}
+
+int start_init(int control, int timeout_ms, struct error *err)
+{
+	bool executes = false;
+
+	if (message_send(control, MESSAGE_START, 0, -1, err) < 0)
+		return -1;
+	for (;;) {
+		struct message message;
+		int got = message_receive(control, &message, NULL, timeout_ms, err);
+
+		if (got < 0)
+			return error_while(err, "waiting for the container's program");
+		if (got == 0 && executes)
+			return 0;
+		if (got == 0)
+			return error_state(err, "the container's init ended before it executed the program");
+		if (message.kind == MESSAGE_EXEC) {
+			executes = true;
+		} else if (message.kind == MESSAGE_LOG) {
+			log_record((enum log_level)message.number, "%s", message.error.what);
+		} else if (message.kind == MESSAGE_ERROR) {
+			*err = message.error;
+			return -1;
+		}
+	}
+}
+
+void start_locate_error(struct runtime *runtime, const struct container *container,
+			struct error *err)
+{
+	const struct create_options options = { .id = container->id,
+						.bundle = container->state.bundle,
+						.start_now = true };
+	struct create create;
+	struct error changed = { 0 };
+
+	if (!err->where[0] || err->line || !container->state.bundle)
+		return;
+	if (create_read_config(&create, runtime, &options, &changed) < 0) {
+		error_ignore(&changed, "without the document there is no line to name");
+		return;
+	}
+	if (text_equal(state_digest(runtime->arena, create.config_text, create.config_size),
+		       container->state.config_digest))
+		create_locate_error(&create, err);
+}
+
+/* Hooks of the container may run for as long as they like, unless --timeout was given. */
+static int start_over_socket(struct runtime *runtime, struct container *container, struct error *err)
+{
+	auto_fd socket = fd_connect_at(container->dir, STATE_START_SOCKET, err);
+
+	if (socket < 0)
+		return -1;
+	if (start_init(socket, runtime->timeout_ms, err) < 0)
+		return -1;
+	if (unlinkat(container->dir, STATE_START_SOCKET, 0) < 0 && errno != ENOENT)
+		return error_system(err, errno, "cannot remove the start socket");
+	return 0;
+}
+
+int verb_start(struct runtime *runtime, const char *id, struct error *err)
+{
+	auto_container container = { .dir = -1 };
+	struct create create;
+
+	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0 ||
+	    refuse(&container, err) < 0)
+		return -1;
+	/* The init checks nothing about us: that it is the right one is for us to know. */
+	auto_fd init = container_init_open(runtime, &container, err);
+
+	if (init < 0)
+		return -1;
+	if (start_over_socket(runtime, &container, err) < 0) {
+		start_locate_error(runtime, &container, err);
+		return -1;
+	}
+	if (!container.state.hooks)
+		return 0;
+	create_from_state(&create, runtime, &container);
+
+	int result = start_finish(&create, init, err);
+
+	create_close(&create);
+	return result;
+}
+
+/* runtime.md: since 1.3 a failing poststart hook stops the container. */
+int start_finish(struct create *create, int init, struct error *err)
+{
+	struct error trouble = { 0 };
+
+	if (create_hooks(create, OCI_HOOK_POSTSTART, OCI_STATUS_RUNNING, err) == 0)
+		return 0;
+	if (process_signal(init, SIGKILL, &trouble) < 0)
+		error_ignore(&trouble, "it is dead already");
+	return -1;
+}
