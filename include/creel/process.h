@@ -31,7 +31,8 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 /* "name (wchan)" of PID for messages about who did not answer. */
 void process_describe(int procfs, pid_t pid, char *text, size_t size);
 
-/* Dies with its parent from now on (PR_SET_PDEATHSIG), unless PARENT is gone already; 0 turns it off. */
+/* Dies with its parent by SIGNAL from now on (PR_SET_PDEATHSIG); 0 turns it off.  An error if PARENT is gone already; PARENT 0 is not
+ * checked: from a new pid namespace it cannot be seen, and the end of the channel tells. */
 int process_die_with_parent(int signal, pid_t parent, struct error *err) must_check;
 int process_set_dumpable(bool dumpable, struct error *err) must_check;
 

@@ -229,7 +229,7 @@ int process_die_with_parent(int signal, pid_t parent, struct error *err)
 		return error_call(err, "prctl");
 	}
 	/* The signal of a parent that died before is not made up for. */
-	if (signal && getppid() != parent)
+	if (signal && parent && getppid() != parent)
 		return error_system(err, ESRCH, "the parent process %d ended meanwhile", parent);
 	return 0;
 }
