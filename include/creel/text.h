@@ -26,7 +26,7 @@ struct string_map {
 };
 
 char *text_format(struct arena *arena, const char *format, ...) printf_like(2, 3);
-char *text_vformat(struct arena *arena, const char *format, va_list args);
+char *text_vformat(struct arena *arena, const char *format, va_list args) printf_like(2, 0);
 
 /* The bytes (1 to 4) of the UTF-8 character at TEXT; 0 at its end, and when it is none (overlong, a
  * surrogate, above U+10FFFF, cut short).  Never reads past the first byte that does not fit. */

@@ -39,8 +39,8 @@ static struct arena_block *block_new(struct arena *arena, size_t size)
 
 	if (arena->newest)
 		wanted = arena->newest->size + sizeof(*block) >= LARGEST_BLOCK / 2
-				 ? LARGEST_BLOCK
-				 : (arena->newest->size + sizeof(*block)) * 2;
+			     ? LARGEST_BLOCK
+			     : (arena->newest->size + sizeof(*block)) * 2;
 	wanted -= sizeof(*block);
 	if (size > wanted)
 		wanted = size;

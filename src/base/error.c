@@ -1,6 +1,6 @@
 /*
- * Fills the error value.  Whatever text comes in - a path of the user, a member of a document, words of
- * a container - goes through error_clean_text(), so that no message can steer a terminal.
+ * Fills the error value.  Whatever text comes in - a path of the user, a member of a document,
+ * words of a container - goes through error_clean_text(), so that no message can steer a terminal.
  */
 #include <creel/error.h>
 
@@ -33,15 +33,15 @@ void error_clean_text(char *to, size_t size, const char *text)
 		return;
 	while (*text) {
 		size_t bytes = text_utf8(text);
-		bool bad = bytes == 0 || (unsigned char)*text < 0x20 || *text == 0x7f ||
-			   is_c1(text);
+		bool bad =
+		    bytes == 0 || (unsigned char)*text < 0x20 || *text == 0x7f || is_c1(text);
 		size_t written = bad ? 1 : bytes;
 
 		if (length + written >= size) {
-			size_t mark = sizeof(cut_mark) <= size ? sizeof(cut_mark) - 1 : 0;
-
-			memcpy(to + fits, cut_mark, mark);
-			length = fits + mark;
+			if (sizeof(cut_mark) <= size) {
+				memcpy(to + fits, cut_mark, sizeof(cut_mark));
+				return;
+			}
 			break;
 		}
 		if (bad)
@@ -99,7 +99,7 @@ void where_text(const struct where *at, char *text, size_t size)
 
 /* Starts *ERR anew.  The text is made first: the arguments may point into the old *ERR. */
 static void set(struct error *err, enum error_kind kind, int errnum, const char *format,
-		va_list args) __attribute__((format(printf, 4, 0)));
+		va_list args) printf_like(4, 0);
 
 static void set(struct error *err, enum error_kind kind, int errnum, const char *format,
 		va_list args)

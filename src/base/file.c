@@ -1,5 +1,6 @@
 /*
- * Files: read whole, write whole, replace atomically, remove; always beneath a directory descriptor.
+ * Files: read whole, write whole, replace atomically, remove; always beneath a directory
+ * descriptor.
  */
 #include <creel/file.h>
 
@@ -20,8 +21,8 @@
 #define UNKNOWN_SIZE ((size_t)4096)
 
 /*
- * Reads FD to its end, EXPECTED bytes if all is as fstat() said.  One byte more than that is asked for,
- * so that the end of a file that has not changed is found without growing.
+ * Reads FD to its end, EXPECTED bytes if all is as fstat() said.  One byte more than that is asked
+ * for, so that the end of a file that has not changed is found without growing.
  */
 static char *read_rest(struct arena *arena, int fd, size_t expected, size_t max, size_t *size,
 		       struct error *err)

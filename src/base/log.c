@@ -1,13 +1,13 @@
 /*
- * The log and its one sink.  Nothing here allocates, so that it works in every process of creel at any
- * time, and each record is one write(2).
+ * The log and its one sink.  Nothing here allocates, so that it works in every process of creel at
+ * any time, and each record is one write(2).
  */
 #include <creel/log.h>
 
+#include <assert.h>
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/text.h>
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -80,11 +80,13 @@ int log_fd(void)
 	return sink.send ? -1 : sink.fd;
 }
 
-/* A string of an error grows to twice its size when it is quoted (it holds no control bytes), and stands
- * twice in a record: in the message and on its own.  So only the message of log_record() can be cut. */
+/* A string of an error grows to twice its size when it is quoted (it holds no control bytes), and
+ * stands twice in a record: in the message and on its own.  So only the message of log_record() can
+ * be cut. */
 static_assert(LINE_SIZE >= 4 * sizeof(struct error) + 512, "the final record always fits");
 
-/* A line in the making.  What does not fit is left out; the end is always kept free for the closing. */
+/* A line in the making.  What does not fit is left out; the end is always kept free for the
+ * closing. */
 struct line {
 	char text[LINE_SIZE];
 	size_t length;
@@ -150,8 +152,8 @@ static void line_quoted(struct line *line, const char *text)
 }
 
 /*
- * The present as RFC 3339 in UTC.  gmtime_r() would read /etc/localtime, which inside a container is a
- * file that somebody else made.
+ * The present as RFC 3339 in UTC.  gmtime_r() would read /etc/localtime, which inside a container
+ * is a file that somebody else made.
  */
 static void now_text(char *text, size_t size)
 {
@@ -227,8 +229,7 @@ static void json_error(struct line *line, const struct error *err)
 }
 
 /* One record as machines read it; ERR gives the extra members of the final error, or is NULL. */
-static void write_record(int fd, enum log_level level, const char *message,
-			 const struct error *err)
+static void write_record(int fd, enum log_level level, const char *message, const struct error *err)
 {
 	struct line line;
 	char time[32];

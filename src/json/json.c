@@ -1,7 +1,7 @@
 /*
- * JSON text to a tree, by yajl's event parser, which is known in this file only.  yajl is lenient in places
- * (it keeps duplicate members, replaces lone surrogates, lets overlong UTF-8 pass), so each event is
- * checked against the bytes that it came from.
+ * JSON text to a tree, by yajl's event parser, which is known in this file only.  yajl is lenient
+ * in places (it keeps duplicate members, replaces lone surrogates, lets overlong UTF-8 pass), so
+ * each event is checked against the bytes that it came from.
  */
 #include <creel/json.h>
 
@@ -30,8 +30,9 @@ struct parser {
 };
 
 /*
- * The present place, in PARTS, which has room for one level more than may be open.  In an array, the
- * element counts only when it is itself what is wrong (IN_VALUE); a member counts from its name on.
+ * The present place, in PARTS, which has room for one level more than may be open.  In an array,
+ * the element counts only when it is itself what is wrong (IN_VALUE); a member counts from its name
+ * on.
  */
 static const struct where *place(const struct parser *parser, struct where *parts, bool in_value)
 {
@@ -289,7 +290,7 @@ static const struct json *duplicate_by_sorting(struct arena *arena, const struct
 	const struct json *found = NULL;
 	size_t n = 0;
 
-	json_each(member, object)
+	json_each (member, object)
 		members[n++] = member;
 	qsort(members, n, sizeof(*members), compare_members);
 	for (size_t i = 1; i < n; i++)
@@ -301,7 +302,7 @@ static const struct json *duplicate_by_sorting(struct arena *arena, const struct
 
 static const struct json *duplicate_by_pairs(const struct json *object)
 {
-	json_each(member, object)
+	json_each (member, object)
 		for (const struct json *before = object->first; before != member;
 		     before = before->next)
 			if (strcmp(before->key, member->key) == 0)
@@ -314,8 +315,8 @@ static int on_end_object(void *context)
 	struct parser *parser = context;
 	const struct json *object = parser->open[parser->depth - 1];
 	const struct json *twice = object->n > PAIRS_MAX
-					   ? duplicate_by_sorting(parser->arena, object)
-					   : duplicate_by_pairs(object);
+				       ? duplicate_by_sorting(parser->arena, object)
+				       : duplicate_by_pairs(object);
 
 	if (twice) {
 		parser->key = twice->key;
@@ -339,8 +340,8 @@ static const yajl_callbacks callbacks = {
 };
 
 /*
- * yajl's memory comes from the arena: it does not look for a failed malloc(), and its error paths leak.
- * The size stands in front, for realloc().
+ * yajl's memory comes from the arena: it does not look for a failed malloc(), and its error paths
+ * leak. The size stands in front, for realloc().
  */
 #define HEAD 16
 
@@ -374,25 +375,25 @@ static const struct {
 	const char *theirs;
 	const char *ours;
 } syntax_errors[] = {
-	{ "premature EOF", "the document ends too early" },
-	{ "trailing garbage", "something follows the end of the document" },
-	{ "after array element", "expected ',' or ']' after the element" },
-	{ "after key and value", "expected ',' or '}' after the member" },
-	{ "object key and value", "expected ':' after the member's name" },
-	{ "invalid object key", "expected a member's name in double quotes" },
-	{ "unallowed token", "this does not belong here" },
-	{ "invalid bytes in UTF8", "a string is not valid UTF-8" },
-	{ "inside a string, '\\' occurs", "a string holds an unknown escape" },
-	{ "invalid character inside string", "a string holds a control character" },
-	{ "invalid (non-hex)", "a string holds an escape that is not \\u and four digits" },
-	{ "malformed number, a digit is required after the minus", "a digit must follow the sign" },
+	{"premature EOF",					    "the document ends too early"				 },
+	{ "trailing garbage",					"something follows the end of the document"		  },
+	{ "after array element",				     "expected ',' or ']' after the element"			 },
+	{ "after key and value",				     "expected ',' or '}' after the member"			},
+	{ "object key and value",				    "expected ':' after the member's name"			 },
+	{ "invalid object key",				      "expected a member's name in double quotes"		    },
+	{ "unallowed token",					 "this does not belong here"				 },
+	{ "invalid bytes in UTF8",				   "a string is not valid UTF-8"				 },
+	{ "inside a string, '\\' occurs",				  "a string holds an unknown escape"			     },
+	{ "invalid character inside string",			     "a string holds a control character"			  },
+	{ "invalid (non-hex)",				       "a string holds an escape that is not \\u and four digits"},
+	{ "malformed number, a digit is required after the minus",   "a digit must follow the sign"				  },
 	{ "malformed number, a digit is required after the decimal",
-	  "a digit must follow the decimal point" },
+	  "a digit must follow the decimal point"									       },
 	{ "malformed number, a digit is required after the exp",
-	  "a digit must follow the exponent" },
-	{ "probable comment", "comments are not JSON" },
-	{ "invalid string in json text", "expected true, false or null" },
-	{ "invalid char in json text", "this is not JSON" },
+	  "a digit must follow the exponent"										    },
+	{ "probable comment",					"comments are not JSON"				      },
+	{ "invalid string in json text",				 "expected true, false or null"				},
+	{ "invalid char in json text",			       "this is not JSON"					  },
 };
 
 /* Says what yajl did not like, and where. */
@@ -409,8 +410,11 @@ static void fail_syntax(struct parser *parser, size_t consumed)
 		ours = syntax_errors[i].ours;
 		break;
 	}
-	/* A parse error is about the token that has just been read, a lexical one about a byte. */
-	if (text_starts_with(theirs, "parse error") && consumed < parser->size) {
+	/* A lexical error is about the next byte, or about the last one if it can start nothing; a
+	 * parse error is about the token that has just been read. */
+	if (words && text_starts_with(words + 2, "invalid char in"))
+		offset = consumed - 1;
+	if (text_starts_with(theirs, "parse error") && !strstr(theirs, "premature EOF")) {
 		offset = token_start(parser);
 		if (consumed > 0 && strchr(",:", parser->text[consumed - 1]))
 			offset = consumed - 1;
@@ -467,7 +471,7 @@ const struct json *json_member(const struct json *object, const char *key)
 {
 	if (object->type != JSON_OBJECT)
 		return NULL;
-	json_each(member, object)
+	json_each (member, object)
 		if (strcmp(member->key, key) == 0)
 			return member;
 	return NULL;
@@ -492,7 +496,7 @@ static const struct json *child_at(const struct json *parent, const char *part, 
 	char number[24];
 	size_t index = 0;
 
-	json_each(child, parent) {
+	json_each (child, parent) {
 		snprintf(number, sizeof(number), "%zu", index++);
 		if (is_part(parent->type == JSON_OBJECT ? child->key : number, part, end))
 			return child;

@@ -1,6 +1,6 @@
 /*
- * JSON text, made value by value in an arena.  Whatever bytes a string holds, the result is valid UTF-8
- * JSON without control characters, so that it can be shown on a terminal.
+ * JSON text, made value by value in an arena.  Whatever bytes a string holds, the result is valid
+ * UTF-8 JSON without control characters, so that it can be shown on a terminal.
  */
 #include <creel/json.h>
 
@@ -120,8 +120,9 @@ void json_write_end(struct json_writer *w)
 
 static void put_escape(struct json_writer *w, unsigned int unit)
 {
-	static const char letters[][3] = { ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n",
-					   ['\f'] = "\\f", ['\r'] = "\\r" };
+	static const char letters[][3] = {
+		['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f", ['\r'] = "\\r"
+	};
 	char escape[8];
 
 	if (unit < ARRAY_SIZE(letters) && letters[unit][0])

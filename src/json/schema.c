@@ -1,6 +1,6 @@
 /*
- * Tree to struct and struct to tree, by table.  The rules that hold for every member of every document are
- * here, once; what a member is called and what it may hold stands in the tables.
+ * Tree to struct and struct to tree, by table.  The rules that hold for every member of every
+ * document are here, once; what a member is called and what it may hold stands in the tables.
  */
 #include <creel/schema.h>
 
@@ -71,7 +71,8 @@ static int must_be(const struct json *json, enum json_type type, const struct wh
 /* Numbers are kept as they were written; of a million digits the first few are shown. */
 #define SHOWN "%.40s"
 
-/* An integer is written as one: 1.0 and 1e3 are not, and neither is -0, which has no sign to keep. */
+/* An integer is written as one: 1.0 and 1e3 are not, and neither is -0, which has no sign to keep.
+ */
 static int must_be_integer(const struct json *json, const struct where *at, struct error *err)
 {
 	if (must_be(json, JSON_NUMBER, at, err) < 0)
@@ -87,8 +88,7 @@ static int decode_int(const struct field *field, const struct json *json, const 
 	if (must_be_integer(json, at, err) < 0)
 		return -1;
 	if (!text_parse_int(json->text, field->min, field->max, &out->value))
-		return error_config(err, at,
-				    SHOWN " is out of range (%" PRId64 " to %" PRId64 ")",
+		return error_config(err, at, SHOWN " is out of range (%" PRId64 " to %" PRId64 ")",
 				    json->text, field->min, field->max);
 	out->set = true;
 	return 0;
@@ -139,12 +139,13 @@ static int decode_enum(const struct field *field, const struct json *json, const
 	return hint_names(field->names, json->text, err);
 }
 
-/* The four kinds of lists.  An empty list has items (but none to use), so that it is not an absent one. */
+/* The four kinds of lists.  An empty list has items (but none to use), so that it is not an absent
+ * one. */
 static int decode_strings(struct arena *arena, const struct json *json, const struct where *at,
 			  struct strings *out, struct error *err)
 {
 	out->items = arena_array(arena, json->n + 1, sizeof(*out->items));
-	json_each(item, json) {
+	json_each (item, json) {
 		if (must_be(item, JSON_STRING, AT_INDEX(at, out->n), err) < 0)
 			return -1;
 		out->items[out->n++] = (char *)item->text;
@@ -156,7 +157,7 @@ static int decode_enums(const struct field *field, struct arena *arena, const st
 			const struct where *at, struct ints *out, struct error *err)
 {
 	out->items = arena_array(arena, json->n, sizeof(*out->items));
-	json_each(item, json) {
+	json_each (item, json) {
 		if (decode_enum(field, item, AT_INDEX(at, out->n), &out->items[out->n], err) < 0)
 			return -1;
 		out->n++;
@@ -168,7 +169,7 @@ static int decode_uints(const struct field *field, struct arena *arena, const st
 			const struct where *at, struct uints *out, struct error *err)
 {
 	out->items = arena_array(arena, json->n, sizeof(*out->items));
-	json_each(item, json) {
+	json_each (item, json) {
 		if (decode_uint(field, item, AT_INDEX(at, out->n), &out->items[out->n], err) < 0)
 			return -1;
 		out->n++;
@@ -182,7 +183,7 @@ static int decode_list(const struct field *field, struct arena *arena, const str
 	const struct schema *schema = field->schema;
 
 	out->items = arena_array(arena, json->n, schema->size);
-	json_each(item, json) {
+	json_each (item, json) {
 		char *object = (char *)out->items + out->n * schema->size;
 
 		if (schema_decode(schema, arena, item, AT_INDEX(at, out->n), object, err) < 0)
@@ -196,7 +197,7 @@ static int decode_string_map(struct arena *arena, const struct json *json, const
 			     struct string_map *out, struct error *err)
 {
 	out->items = arena_array(arena, json->n, sizeof(*out->items));
-	json_each(item, json) {
+	json_each (item, json) {
 		if (item->type == JSON_NULL)
 			continue;
 		if (must_be(item, JSON_STRING, AT_KEY(at, item->key), err) < 0)
@@ -215,7 +216,7 @@ static int decode_object_map(const struct field *field, struct arena *arena,
 	const struct schema *schema = field->schema;
 
 	out->items = arena_array(arena, json->n, schema->size);
-	json_each(item, json) {
+	json_each (item, json) {
 		char *object = (char *)out->items + out->n * schema->size;
 
 		if (item->type == JSON_NULL)
@@ -364,7 +365,7 @@ int schema_decode(const struct schema *schema, struct arena *arena, const struct
 {
 	if (must_be(tree, JSON_OBJECT, at, err) < 0)
 		return -1;
-	json_each(member, tree) {
+	json_each (member, tree) {
 		const struct field *field = field_of(schema, member->key);
 
 		if (!field)

@@ -1,6 +1,6 @@
 /*
- * Struct to JSON by the tables that read it.  What was absent stays absent, so that reading the result
- * gives the same struct again.
+ * Struct to JSON by the tables that read it.  What was absent stays absent, so that reading the
+ * result gives the same struct again.
  */
 #include <creel/schema.h>
 
@@ -30,7 +30,7 @@ static void encode_tree(const struct json *json, struct json_writer *w)
 		json_write_object(w);
 		break;
 	}
-	json_each(item, json) {
+	json_each (item, json) {
 		if (json->type == JSON_OBJECT)
 			json_write_key(w, item->key);
 		encode_tree(item, w);
@@ -198,8 +198,9 @@ void schema_encode(const struct schema *schema, const void *object, struct json_
 		const void *from = (const char *)object + field->offset;
 
 		/* A required member is written too when it is false: the reader asks for it. */
-		if (is_absent(field, from) && !(has_empty(field->kind) &&
-						(field->flags & (FIELD_KEEP_EMPTY | FIELD_REQUIRED))))
+		if (is_absent(field, from) &&
+		    !(has_empty(field->kind) &&
+		      (field->flags & (FIELD_KEEP_EMPTY | FIELD_REQUIRED))))
 			continue;
 		json_write_key(w, field->key);
 		encode_field(field, from, w);

@@ -1,4 +1,5 @@
-/* The words that the unit tests are written in: a thin layer over cmocka that takes any condition and any text. */
+/* The words that the unit tests are written in: a thin layer over cmocka that takes any condition
+ * and any text. */
 #pragma once
 
 #include <setjmp.h>
@@ -17,7 +18,7 @@
 #define check_text(actual, expected) check_text_at((actual), (expected), __FILE__, __LINE__)
 
 /* TEXT has PART somewhere in it. */
-#define check_has(text, part)	check_part_at((text), (part), 1, __FILE__, __LINE__)
+#define check_has(text, part)	  check_part_at((text), (part), 1, __FILE__, __LINE__)
 #define check_has_not(text, part) check_part_at((text), (part), 0, __FILE__, __LINE__)
 
 /* Two numbers are the same. */
