@@ -1,0 +1,152 @@
+"""Runs the stages of the tests in order and adds up their results.
+
+Each stage is a command that leaves JUnit files; a stage that ends badly without a failed test in them counts as one failure, so
+that nothing that breaks early can look like success.
+"""
+
+import argparse
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+PYTHON = "/usr/bin/python3"
+
+
+@dataclass
+class Stage:
+    """One row of the table: what it proves, how it runs, and how long it may take."""
+    name: str
+    commands: list
+    minutes: int
+    results: list = field(default_factory=list)
+    needs_root: bool = False
+
+
+def meson_stage(name, directory, *options, minutes=10, test_args=()):
+    """Configures a build directory, builds it, runs its unit tests and lints."""
+    build = TOP / directory
+    setup = ["meson", "setup", str(build), *options]
+    if build.is_dir():
+        setup.insert(2, "--reconfigure")
+    return Stage(
+        name,
+        [setup, ["ninja", "-C", str(build)],
+         ["meson", "test", "-C", str(build), "--no-rebuild", "--print-errorlogs", *test_args]],
+        minutes,
+        [build / "meson-logs" / "testlog.junit.xml"],
+    )
+
+
+def pytest_stage(name, directory, minutes, *arguments):
+    """Runs the pytest files of a directory on this host, against build/creel."""
+    result = TOP / "build" / "results" / f"{name}.xml"
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={result}",
+               *arguments, str(TOP / "tests" / directory)]
+    return Stage(name, [command], minutes, [result], needs_root=True)
+
+
+def script_stage(name, minutes, *command):
+    """Runs a script of tests/ that is one test by itself."""
+    return Stage(name, [[str(TOP / "tests" / command[0]), *command[1:]]], minutes, needs_root=True)
+
+
+def stages(options):
+    """The table."""
+    return [
+        meson_stage("build", "build", "-Dwerror=true"),
+        meson_stage("sanitizers", "build-asan", "-Db_sanitize=address,undefined",
+                    "-Db_lundef=false", test_args=("--suite", "unit")),
+        script_stage("fuzz", 10, "fuzz/run", str(options.fuzz_seconds)),
+        pytest_stage("system", "system", 15),
+        pytest_stage("spec", "spec", 15),
+    ]
+
+
+def read_results(paths):
+    """(passed, failed, skipped, names of the failed) of JUnit files."""
+    counts = [0, 0, 0]
+    failures = []
+    for path in paths:
+        if not path.exists():
+            continue
+        for case in ElementTree.parse(path).iter("testcase"):
+            if case.find("failure") is not None or case.find("error") is not None:
+                counts[1] += 1
+                failures.append(f'{case.get("classname", "")}::{case.get("name")}')
+            elif case.find("skipped") is not None:
+                counts[2] += 1
+            else:
+                counts[0] += 1
+    return *counts, failures
+
+
+def run_command(command, log, minutes):
+    """True when COMMAND ended with 0 in time; its output goes to LOG."""
+    log.write(f"$ {shlex.join(command)}\n".encode())
+    log.flush()
+    try:
+        done = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                              timeout=minutes * 60, check=False)
+    except subprocess.TimeoutExpired:
+        log.write(f"\nnot finished after {minutes} minutes\n".encode())
+        return False
+    return done.returncode == 0
+
+
+def run_stage(stage, logs):
+    """Runs one stage; returns (passed, failed, skipped)."""
+    start = time.monotonic()
+    path = logs / f"{stage.name}.log"
+    for result in stage.results:
+        result.unlink(missing_ok=True)
+    with open(path, "wb") as log:
+        good = all(run_command(command, log, stage.minutes) for command in stage.commands)
+    passed, failed, skipped, failures = read_results(stage.results)
+    if not stage.results and good:
+        passed = 1
+    if not good and failed == 0:
+        failed = 1
+        failures.append(f"{stage.name} itself")
+    print(f"{stage.name:12} {passed:5} passed {failed:4} failed {skipped:4} skipped "
+          f"{time.monotonic() - start:7.1f} s", flush=True)
+    if failed:
+        print("".join(f"    FAILED {name}\n" for name in failures), end="")
+        tail = path.read_text(errors="replace").splitlines()[-60:]
+        print("\n".join(f"    | {line}" for line in tail), flush=True)
+    return passed, failed, skipped
+
+
+def main():
+    """Runs the table, or the stages that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fuzz-seconds", type=int, default=60)
+    parser.add_argument("--list", action="store_true", help="print the stages and exit")
+    parser.add_argument("stage", nargs="*", help="run only these")
+    options = parser.parse_args()
+    table = stages(options)
+    if options.list:
+        print("\n".join(stage.name for stage in table))
+        return 0
+    logs = TOP / "build" / "results"
+    if logs.exists():
+        shutil.rmtree(logs)
+    (TOP / "build").mkdir(exist_ok=True)
+    totals = [0, 0, 0]
+    for stage in table:
+        if options.stage and stage.name not in options.stage:
+            continue
+        logs.mkdir(parents=True, exist_ok=True)
+        for i, n in enumerate(run_stage(stage, logs)):
+            totals[i] += n
+    print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
+    return 1 if totals[1] or not totals[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
