@@ -83,7 +83,7 @@ static void raw_where(struct raw *raw, const struct where *at)
 		/* RFC 6901: "~" is the escape, "/" separates. */
 		if (*part == '~' || *part == '/')
 			raw_add(raw, '~');
-		raw_add(raw, *part == '~' ? '0' : *part == '/' ? '1' : *part);
+		raw_add(raw, (char)(*part == '~' ? '0' : *part == '/' ? '1' : *part));
 	}
 }
 

@@ -121,8 +121,8 @@ int fd_listen(int dir, const char *name, struct error *err)
 	if (dir == AT_FDCWD)
 		length = snprintf(address.sun_path, sizeof(address.sun_path), "%s", name);
 	else
-		length = snprintf(address.sun_path, sizeof(address.sun_path),
-				  "/proc/self/fd/%d/%s", dir, name);
+		length = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s",
+				  dir, name);
 	if ((size_t)length >= sizeof(address.sun_path))
 		return error_system(err, ENAMETOOLONG, "cannot make the socket %s", name);
 
