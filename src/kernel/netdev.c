@@ -357,8 +357,8 @@ static int settle(int fd, const struct move *move, int index, bool up, struct er
  * number NEW_INDEX.  The number is asked for, since it is the only way to know afterwards which
  * device it is when the kernel chooses the name.
  *
- * It is not taken down before: the kernel does that itself, but only after it has checked the name
- * and the number, so that a refused device stays as it was.
+ * It is not taken down before: the kernel does that itself, but only after it has checked the
+ * number and the right to move, so that a device refused for them stays as it was.
  */
 static int send_away(int fd, int index, int ns, const char *name, int new_index, struct error *err)
 {
@@ -374,24 +374,6 @@ static int send_away(int fd, int index, int ns, const char *name, int new_index,
 	return tell(fd, &request, "move the network device", err);
 }
 
-/* Moves it to the first interface number from its own upwards that is free there; returns that
- * number. */
-static int send_to_target(const struct move *move, const char *name, struct error *err)
-{
-	int index = move->old.index;
-
-	for (int tries = 0; tries < INDEX_TRIES; tries++, index++) {
-		if (send_away(move->home_socket, move->old.index, move->target, name, index, err) ==
-		    0)
-			return index;
-		if (err->errnum != EBUSY)
-			break;
-	}
-	if (err->errnum == EEXIST)
-		error_hint(err, "a network device %s exists in the container already", name);
-	return -1;
-}
-
 /* Takes the device back as it was, when it could not be made ready on the other side. */
 static void bring_home(const struct move *move, int index)
 {
@@ -403,6 +385,61 @@ static void bring_home(const struct move *move, int index)
 		return;
 	log_warning("cannot bring the network device %s back: %s", old->name, err.what);
 	error_ignore(&err, "the first error is the one to tell");
+}
+
+/* A network device that has NAME in the container is not ours to disturb. */
+static int check_free(const struct move *move, const char *name, struct error *err)
+{
+	struct error none = { 0 };
+	struct device other;
+
+	if (text_ends_with(name, "%d"))
+		return 0;
+	if (read_link(move->target_socket, name, 0, &other, &none) < 0) {
+		if (none.errnum != ENODEV) {
+			*err = none;
+			return -1;
+		}
+		error_ignore(&none, "the name is free, as it should be");
+		return 0;
+	}
+	error_system(err, EEXIST, "cannot move the network device");
+	return error_hint(err, "a network device %s exists in the container already", name);
+}
+
+static bool is_at_home(const struct move *move)
+{
+	struct error err = { 0 };
+	struct device device;
+
+	if (read_link(move->home_socket, NULL, move->old.index, &device, &err) == 0)
+		return true;
+	error_ignore(&err, "the question is whether it is there");
+	return false;
+}
+
+/* Moves it to the first interface number from its own upwards that is free there; returns that
+ * number. */
+static int send_to_target(const struct move *move, const char *name, struct error *err)
+{
+	int index = move->old.index;
+
+	if (check_free(move, name, err) < 0)
+		return -1;
+	for (int tries = 0; tries < INDEX_TRIES; tries++, index++) {
+		if (send_away(move->home_socket, move->old.index, move->target, name, index, err) ==
+		    0)
+			return index;
+		if (err->errnum != EBUSY)
+			break;
+	}
+	/*
+	 * The kernel moves first and renames then, unless the old name is taken over there: when
+	 * the new name was taken since we looked, the device is on the other side already.
+	 */
+	if (!is_at_home(move))
+		bring_home(move, index);
+	return -1;
 }
 
 /*
