@@ -172,7 +172,7 @@ static int talk(int fd, struct request *request, void *answer, size_t size, cons
 /* The same when only success matters. */
 static int tell(int fd, struct request *request, const char *what, struct error *err)
 {
-	char answer[REQUEST_SIZE];
+	_Alignas(struct nlmsghdr) char answer[REQUEST_SIZE];
 
 	request->header.nlmsg_flags |= NLM_F_ACK;
 	return talk(fd, request, answer, sizeof(answer), what, err);
