@@ -25,9 +25,15 @@ static char *own_path(struct arena *arena, int procfs, struct error *err)
 		error_system(err, errno, "cannot read /proc/self/cgroup");
 		return NULL;
 	}
-	for (char *line = text, *rest = text; (line = strsep(&rest, "\n"));)
+
+	char *rest = text;
+
+	while (rest) {
+		const char *line = strsep(&rest, "\n");
+
 		if (strncmp(line, "0::/", 4) == 0)
 			return arena_strdup(arena, line + 3);
+	}
 	error_unsupported(err, "this process is in no cgroup of version 2");
 	return NULL;
 }

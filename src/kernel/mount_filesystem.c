@@ -310,6 +310,11 @@ static int mount_by_old_call(int root, int target, const struct mount_op *op, st
 	    after.stx_mnt_id == before.stx_mnt_id)
 		return error_system(err, EAGAIN, "%s was moved while it was mounted on",
 				    op->target);
+	/* Where it is attached already the kernel maps no ids: the error is better than none. */
+	if (op->tree >= 0 && mount_map_ids(fd, op->tree, false, op, err) < 0)
+		return -1;
+	if (mount_change(fd, op->recursive_set, op->recursive_clear, true, op, err) < 0)
+		return -1;
 	return take_fd(&fd);
 }
 
