@@ -33,8 +33,9 @@
 #include <creel/terminal.h>
 #include <creel/tuning.h>
 
-#define KILL_TIMEOUT_MS	  10000
-#define REMOVE_TIMEOUT_MS 5000
+#include "create_parts.h"
+
+#define KILL_TIMEOUT_MS 10000
 
 /* ---- helpers ---- */
 
@@ -213,74 +214,6 @@ static int undo_sources(struct create *create, struct error *err)
 	return 0;
 }
 
-/* ---- 5: cgroup ---- */
-
-static int make_cgroup(struct create *create, struct error *err)
-{
-	struct plan_cgroup *plan = &create->plan.cgroup;
-
-	if (plan->manager != CGROUP_MANAGER_CGROUPFS || !plan->path)
-		return 0;
-	if (create->runtime->cgroup_root < 0)
-		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
-	if (cgroup_make(create->runtime->cgroup_root, plan->path, &plan->writes, &create->cgroup,
-			err) < 0) {
-		if (!plan->best_effort)
-			return error_at(err, plan->where);
-		log_warning("running without a cgroup: %s", err->what);
-		*err = (struct error){ 0 };
-		plan->path = NULL;
-		create->container.state.cgroup = NULL;
-		return 0;
-	}
-	create->container.state.cgroup_made =
-		(struct optional_uint){ .set = true, .value = create->cgroup.made };
-	if (state_mark_cgroup(create->container.dir, create->cgroup.made, err) < 0)
-		return -1;
-	if (plan->filter_devices) {
-		size_t length;
-		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
-							  plan->devices_n, &length);
-
-		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
-			return error_at(err, "/linux/resources/devices");
-	}
-	if (plan->delegate)
-		return cgroup_delegate(create->cgroup.fd, plan->delegate_uid, plan->delegate_gid,
-				       err);
-	return 0;
-}
-
-static int undo_cgroup(struct create *create, struct error *err)
-{
-	const struct state *state = &create->container.state;
-	bool ours = state->cgroup_made.set;
-	struct error gone = { 0 };
-
-	if (!state->cgroup || create->runtime->cgroup_root < 0)
-		return 0;
-
-	auto_fd fd = cgroup_open(create->runtime->cgroup_root, state->cgroup, &gone);
-
-	if (fd < 0) {
-		error_ignore(&gone, "the cgroup is gone already");
-		return 0;
-	}
-	/*
-	 * Without the mark no process of ours was ever born in it.  If it is empty it may be our half-made one, else it is
-	 * somebody else's, and must be left alone.
-	 */
-	if (!ours && cgroup_is_populated(fd) != 0)
-		return 0;
-	if (ours && cgroup_kill(fd, KILL_TIMEOUT_MS, err) < 0)
-		return -1;
-	/* An engine may have made it before us: a failed create leaves it as it was. */
-	if (create->options && state->cgroup_made.value == 0)
-		return 0;
-	return cgroup_remove(create->runtime->cgroup_root, state->cgroup,
-			     (size_t)state->cgroup_made.value, REMOVE_TIMEOUT_MS, err);
-}
-
 /* ---- 6: stage ---- */
 
 /* S is needed to walk from our namespaces to others; where all of them are simply new, P clones I itself. */
@@ -446,18 +379,6 @@ static int undo_devices(struct create *create, struct error *err)
 	return mount ? rdt_remove(mount, &from_state, err) : 0;
 }
 
-/* ---- 10: limits ---- */
-
-static int make_limits(struct create *create, struct error *err)
-{
-	const struct plan *plan = &create->plan;
-
-	if (create->cgroup.fd >= 0 &&
-	    cgroup_write_all(create->cgroup.fd, &plan->cgroup.writes, false, err) < 0)
-		return -1;
-	return 0;
-}
-
 /* After READY, since a small RLIMIT_NOFILE or RLIMIT_AS must not stop the set-up itself. */
 static int set_rlimits(struct create *create, struct error *err)
 {
@@ -596,13 +517,13 @@ static const struct step create_steps[] = {
 	/* Before the fork, since only P may open them. */
 	{ "opening mount sources", make_sources, undo_sources },
 	/* Before the fork, since the processes are born in it. */
-	{ "making the cgroup", make_cgroup, undo_cgroup },
+	{ "making the cgroup", create_make_cgroup, create_undo_cgroup },
 	{ "starting the container's first process", make_stage, undo_stage },
 	{ "making namespaces", make_namespaces, undo_namespaces },
 	/* As soon as the network namespace exists. */
 	{ "moving devices into the container", make_devices, undo_devices },
 	/* When the stage is gone, so that pids.max=1 works. */
-	{ "setting resource limits", make_limits, NULL },
+	{ "setting resource limits", create_make_limits, NULL },
 	{ "setting up the container", make_inside, NULL },
 	/* Last: from here on the container exists for everybody. */
 	{ "publishing the container", make_published, undo_published },

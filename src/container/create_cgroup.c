@@ -1,0 +1,88 @@
+/* The rows of the create table that are about the cgroup: making it, its limits, and its end. */
+#include "create_parts.h"
+
+#include <creel/cgroup.h>
+#include <creel/cgroup_bpf.h>
+#include <creel/create.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/log.h>
+
+#define KILL_TIMEOUT_MS	  10000
+#define REMOVE_TIMEOUT_MS 5000
+
+int create_make_cgroup(struct create *create, struct error *err)
+{
+	struct plan_cgroup *plan = &create->plan.cgroup;
+
+	if (plan->manager != CGROUP_MANAGER_CGROUPFS || !plan->path)
+		return 0;
+	if (create->runtime->cgroup_root < 0)
+		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
+	if (cgroup_make(create->runtime->cgroup_root, plan->path, &plan->writes, &create->cgroup,
+			err) < 0) {
+		if (!plan->best_effort)
+			return error_at(err, plan->where);
+		log_warning("running without a cgroup: %s", err->what);
+		*err = (struct error){ 0 };
+		plan->path = NULL;
+		create->container.state.cgroup = NULL;
+		return 0;
+	}
+	create->container.state.cgroup_made =
+		(struct optional_uint){ .set = true, .value = create->cgroup.made };
+	if (state_mark_cgroup(create->container.dir, create->cgroup.made, err) < 0)
+		return -1;
+	if (plan->filter_devices) {
+		size_t length;
+		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
+							  plan->devices_n, &length);
+
+		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
+			return error_at(err, "/linux/resources/devices");
+	}
+	if (plan->delegate)
+		return cgroup_delegate(create->cgroup.fd, plan->delegate_uid, plan->delegate_gid,
+				       err);
+	return 0;
+}
+
+int create_undo_cgroup(struct create *create, struct error *err)
+{
+	const struct state *state = &create->container.state;
+	bool ours = state->cgroup_made.set;
+	struct error gone = { 0 };
+
+	if (!state->cgroup || create->runtime->cgroup_root < 0)
+		return 0;
+
+	auto_fd fd = cgroup_open(create->runtime->cgroup_root, state->cgroup, &gone);
+
+	if (fd < 0) {
+		error_ignore(&gone, "the cgroup is gone already");
+		return 0;
+	}
+	/*
+	 * Without the mark no process of ours was ever born in it.  If it is empty it may be our half-made one, else it is
+	 * somebody else's, and must be left alone.
+	 */
+	if (!ours && cgroup_is_populated(fd) != 0)
+		return 0;
+	if (ours && cgroup_kill(fd, KILL_TIMEOUT_MS, err) < 0)
+		return -1;
+	/* An engine may have made it before us: a failed create leaves it as it was. */
+	if (create->options && state->cgroup_made.value == 0)
+		return 0;
+	return cgroup_remove(create->runtime->cgroup_root, state->cgroup,
+			     (size_t)state->cgroup_made.value, REMOVE_TIMEOUT_MS, err);
+}
+
+int create_make_limits(struct create *create, struct error *err)
+{
+	const struct plan *plan = &create->plan;
+
+	if (create->cgroup.fd >= 0 &&
+	    cgroup_write_all(create->cgroup.fd, &plan->cgroup.writes, false, err) < 0)
+		return -1;
+	return 0;
+}

@@ -1,0 +1,9 @@
+/* Rows of the create table that have a file of their own; see create.c for the table. */
+#pragma once
+
+struct create;
+struct error;
+
+int create_make_cgroup(struct create *create, struct error *err);
+int create_undo_cgroup(struct create *create, struct error *err);
+int create_make_limits(struct create *create, struct error *err);

@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+"""System calls that take a path are forbidden where a path of a container could reach them.
+
+A path below a rootfs goes through inroot_*, one below /proc through procfs_* (SECURITY 2.2, H-09).  What is left is listed here, file by
+file, with its reason; a new use must be added with one.
+"""
+
+import pathlib
+import re
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+FORBIDDEN = re.compile(
+    r"(?<![\w.>])(open|fopen|creat|mkdir|mknod|symlink|link|rename|unlink|rmdir|stat|lstat|access|chmod|chown|lchown|"
+    r"readlink|realpath|chdir|chroot|mount|umount|umount2|truncate|mkdtemp|mkstemp|tmpnam|system|popen|strcpy|strcat|"
+    r"sprintf|vsprintf|gets|alloca)\(")
+
+# file -> {function: why it is harmless there}
+ALLOWED = {
+    "src/base/fd.c": {"open": "/dev/null for closed standard streams, before anything else"},
+    "src/container/container.c": {"open": "the state root, an operator's path",
+                                  "mkdir": "the state root's parents"},
+    "src/container/create.c": {"open": "/proc/PID/ns/net of our own child, in our own /proc",
+                               "unlink": "the pid file, an operator's path"},
+    "src/container/create_load.c": {"open": "the bundle, an operator's path",
+                                    "realpath": "the bundle, an operator's path"},
+    "src/container/become.c": {"open": "\"/\" after pivot"},
+    "src/container/exec.c": {"open": "\"/\" of the container, which S has joined",
+                             "unlink": "the pid file, an operator's path"},
+    "src/container/init.c": {"open": "the rootfs, an operator's path, where there is no mount namespace"},
+    "src/container/program.c": {"open": "the program after a failed execve, with the user's rights"},
+    "src/container/hooks.c": {"chdir": "the bundle, or \"/\""},
+}
+
+
+def main():
+    """0 when nothing is used that is not listed, and nothing is listed that is not used."""
+    problems = []
+    seen = set()
+    for path in sorted((TOP / "src").glob("*/*.[ch]")):
+        name = str(path.relative_to(TOP))
+        text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), path.read_text(), flags=re.S)
+        for number, line in enumerate(text.splitlines(), 1):
+            for match in FORBIDDEN.finditer(re.sub(r'"(\\.|[^"\\])*"', '""', line)):
+                seen.add((name, match[1]))
+                if match[1] not in ALLOWED.get(name, {}):
+                    problems.append(f"{name}:{number}: {match[1]}() takes a path: use inroot_*, procfs_* or the *at() "
+                                    "form, or list the reason in tests/lint/paths.py")
+    for name, functions in ALLOWED.items():
+        problems += [f"{name}: {function}() is listed and not used" for function in functions
+                     if (name, function) not in seen]
+    print("\n".join(problems))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
