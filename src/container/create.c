@@ -187,8 +187,9 @@ static bool opens_source(const struct create *create, const struct mount_op *op)
 
 	for (size_t i = 0; i < create->plan.namespaces.joins_n; i++)
 		userns |= create->plan.namespaces.joins[i].flag == CLONE_NEWUSER;
-	return op->kind == MOUNT_BIND && create->runtime->facts.is_admin &&
-	       (op->idmap || (userns && !create->runtime->facts.in_userns));
+	if (!create->runtime->facts.is_admin)
+		return false;
+	return op->idmap || (op->kind == MOUNT_BIND && userns && !create->runtime->facts.in_userns);
 }
 
 static int make_sources(struct create *create, struct error *err)

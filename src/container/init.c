@@ -102,7 +102,7 @@ static int open_sources(struct init *init, struct error *err)
 	for (size_t i = 0; i < init->plan->mounts_n; i++) {
 		struct mount_op *op = &init->plan->mounts[i];
 
-		if (op->kind == MOUNT_BIND && op->tree < 0 &&
+		if ((op->kind == MOUNT_BIND || op->idmap) && op->tree < 0 &&
 		    mount_open_source(init->create->runtime->procfs, op, -1, err) < 0)
 			return error_at(err, op->where);
 	}
