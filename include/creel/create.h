@@ -69,6 +69,8 @@ int create_run(struct create *create, struct error *err) must_check;
 int create_undo(struct create *create, struct error *err) must_check;
 void create_from_state(struct create *create, struct runtime *runtime, struct container *container);
 void create_close(struct create *create);
+/* What S and I do first: closes everything that is P's alone. */
+void create_close_in_child(struct create *create);
 
 /* Serves messages of S and I until END comes; the error is the peer's own, or says how it died. */
 int create_serve(struct create *create, enum message_kind end, struct error *err) must_check;

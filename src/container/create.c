@@ -251,7 +251,7 @@ static int make_stage(struct create *create, struct error *err)
 	if (pid < 0)
 		return -1;
 	if (pid == 0) {
-		fd_close(&create->channel);
+		create_close_in_child(create);
 		if (stage)
 			stage_main(create);
 		init_main(create);
@@ -560,6 +560,16 @@ void create_from_state(struct create *create, struct runtime *runtime, struct co
 		.init = container->state.pid.set ? (pid_t)container->state.pid.value : 0,
 	};
 	container->dir = -1;
+}
+
+/* The lock belongs to the open file, so a child that kept it would hold it; and no way back to the host stays open. */
+void create_close_in_child(struct create *create)
+{
+	fd_close(&create->channel);
+	fd_close(&create->container.dir);
+	fd_close(&create->cgroup.fd);
+	fd_close(&create->runtime->root);
+	fd_close(&create->runtime->cgroup_root);
 }
 
 void create_close(struct create *create)

@@ -236,7 +236,11 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	if (pid < 0)
 		return -1;
 	if (pid == 0) {
+		/* The lock belongs to the open file: a child that kept it would hold it. */
 		fd_close(&exec->channel);
+		container_close(&exec->container);
+		fd_close(&exec->runtime->root);
+		fd_close(&exec->runtime->cgroup_root);
 		stage(exec);
 	}
 	fd_close(&exec->peer);

@@ -33,7 +33,8 @@ int steps_run(const struct step *steps, size_t n, struct create *create, struct 
 			continue;
 		if (steps_undo(steps, i + 1, create, &trouble) < 0)
 			error_ignore(&trouble, "the error that stopped the steps matters more");
-		return error_while(err, "%s", steps[i].name);
+		/* "container with given ID already exists" says all by itself. */
+		return err->kind == ERROR_STATE ? -1 : error_while(err, "%s", steps[i].name);
 	}
 	return 0;
 }
