@@ -11,6 +11,7 @@
 #include <creel/caps.h>
 #include <creel/cgroup.h>
 #include <creel/cgroup_bpf.h>
+#include <creel/cgroup_systemd.h>
 #include <creel/compiler.h>
 #include <creel/facts.h>
 #include <creel/idmap.h>
@@ -74,20 +75,12 @@ struct plan_net_device {
 	const char *where;
 };
 
-/* One property of a systemd unit, in the words of sd-bus: a signature and its text. */
-struct plan_property {
-	const char *name;      /* "MemoryMax" */
-	const char *signature; /* "t", "s", "b", "as", "ay", "a(ss)" ... */
-	struct strings values; /* one text an element of the signature's basic types, in order */
-	const char *where;
-};
-
 struct plan_cgroup {
 	enum cgroup_manager manager;
 	const char *path;  /* in the hierarchy: "/machine/web"; with systemd NULL until the unit exists */
 	const char *slice; /* systemd: "machine.slice" */
 	const char *unit;  /* systemd: "docker-web.scope" */
-	struct plan_property *properties;
+	struct systemd_property *properties;
 	size_t properties_n;
 	struct cgroup_writes writes;
 	bool filter_devices; /* false: no device rules at all (the list was empty or the host cannot) */

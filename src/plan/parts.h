@@ -69,9 +69,9 @@ int plan_systemd_annotations(const struct input *input, struct plan_cgroup *plan
 /* The unit's properties for the device rules in PLAN. */
 void plan_systemd_devices(struct arena *arena, struct plan_cgroup *plan);
 /* Adds a property, if PLAN is for systemd. */
-struct plan_property *plan_property(struct arena *arena, struct plan_cgroup *plan, const char *name,
+struct systemd_property *plan_property(struct arena *arena, struct plan_cgroup *plan, const char *name,
 				    const char *signature, const char *value, const char *where);
-void plan_property_value(struct arena *arena, struct plan_property *property, const char *value);
+void plan_property_value(struct arena *arena, struct systemd_property *property, const char *value);
 /* Reads VALUE, a GVariant in text form, into PROPERTY's signature and values; false when it is none
  * that systemd's units need. */
-bool plan_property_parse(struct arena *arena, const char *value, struct plan_property *property);
+bool plan_property_parse(struct arena *arena, const char *value, struct systemd_property *property);

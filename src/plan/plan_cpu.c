@@ -175,7 +175,7 @@ static void plan_set_property(struct arena *arena, const char *list, const char 
 			      const char *where, struct plan_cgroup *plan)
 {
 	unsigned char bits[CPUSET_BITS / 8] = { 0 };
-	struct plan_property *property;
+	struct systemd_property *property;
 	size_t n = sizeof(bits);
 
 	if (!text_parse_ranges(list, CPUSET_BITS - 1, set_range, bits))

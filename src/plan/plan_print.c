@@ -211,7 +211,7 @@ static void print_cgroup_place(struct printer *out, const struct plan_cgroup *cg
 		put_value(out, "else", "without");
 	line_end(out, cgroup->where);
 	for (size_t i = 0; i < cgroup->properties_n; i++) {
-		const struct plan_property *property = &cgroup->properties[i];
+		const struct systemd_property *property = &cgroup->properties[i];
 
 		line_begin(out, "property", property->name);
 		put_value(out, property->signature, joined(out->arena, &property->values));
@@ -336,6 +336,17 @@ static void print_mount(struct printer *out, const struct mount_op *op)
 	line_end(out, op->where);
 }
 
+static void print_hooks(struct printer *out, const struct plan *plan, enum oci_hook_kind kind)
+{
+	const struct oci_hooks *hooks = plan->config->hooks;
+	const char *name = name_of(oci_hook_names, (int)kind);
+
+	for (size_t i = 0; hooks && i < hooks->lists[kind].n; i++) {
+		line_begin(out, "hook", hooks->lists[kind].items[i].path);
+		line_end(out, text_format(out->arena, "/hooks/%s/%zu", name, i));
+	}
+}
+
 static void print_root(struct printer *out, const struct plan *plan)
 {
 	bool own = plan->namespaces.create & CLONE_NEWNS;
@@ -347,6 +358,9 @@ static void print_root(struct printer *out, const struct plan *plan)
 	line_end(out, "/root/path");
 	for (size_t i = 0; i < plan->mounts_n; i++)
 		print_mount(out, &plan->mounts[i]);
+	print_hooks(out, plan, OCI_HOOK_PRESTART);
+	print_hooks(out, plan, OCI_HOOK_CREATE_RUNTIME);
+	print_hooks(out, plan, OCI_HOOK_CREATE_CONTAINER);
 	printer_format(out, "%s root", plan->no_pivot || !own ? "chroot" : "pivot");
 	if (plan->propagation_after)
 		put_value(out, "propagation",
@@ -453,21 +467,11 @@ static void print_process(struct printer *out, const struct plan *plan)
 	}
 	if (process->needs_home)
 		put(out, "env HOME from=/etc/passwd\n");
+	print_hooks(out, plan, OCI_HOOK_START_CONTAINER);
 	put(out, "exec");
 	for (size_t i = 0; i < process->args.n; i++)
 		put_value(out, text_format(out->arena, "%zu", i), process->args.items[i]);
 	line_end(out, text_format(out->arena, "%s/args", process->where));
-}
-
-static void print_hooks(struct printer *out, const struct plan *plan, enum oci_hook_kind kind)
-{
-	const struct oci_hooks *hooks = plan->config->hooks;
-	const char *name = name_of(oci_hook_names, (int)kind);
-
-	for (size_t i = 0; hooks && i < hooks->lists[kind].n; i++) {
-		line_begin(out, "hook", hooks->lists[kind].items[i].path);
-		line_end(out, text_format(out->arena, "/hooks/%s/%zu", name, i));
-	}
 }
 
 const char *plan_print(struct arena *arena, const struct plan *plan)
@@ -481,10 +485,10 @@ const char *plan_print(struct arena *arena, const struct plan *plan)
 	if (plan->keyring)
 		printer_format(&out, "keyring %s\n", plan->keyring);
 	print_root(&out, plan);
-	for (int kind = OCI_HOOK_PRESTART; kind < OCI_HOOK_COUNT; kind++)
-		print_hooks(&out, plan, (enum oci_hook_kind)kind);
 	print_names(&out, plan);
 	print_tuning(&out, &plan->process);
 	print_process(&out, plan);
+	print_hooks(&out, plan, OCI_HOOK_POSTSTART);
+	print_hooks(&out, plan, OCI_HOOK_POSTSTOP);
 	return out.text;
 }

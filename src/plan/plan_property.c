@@ -131,7 +131,7 @@ static const char *read_value(struct reader *reader)
 	return read_number(reader);
 }
 
-static bool read_array(struct reader *reader, struct plan_property *property)
+static bool read_array(struct reader *reader, struct systemd_property *property)
 {
 	if (take_char(reader, ']'))
 		return reader->type != 0;
@@ -156,7 +156,7 @@ static bool read_type(struct reader *reader, bool *array)
 	return *reader->rest == ' ';
 }
 
-bool plan_property_parse(struct arena *arena, const char *value, struct plan_property *property)
+bool plan_property_parse(struct arena *arena, const char *value, struct systemd_property *property)
 {
 	struct reader reader = { .arena = arena, .rest = value };
 	bool wants_array = false;

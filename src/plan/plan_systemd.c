@@ -16,21 +16,21 @@
 
 static const char where_path[] = "/linux/cgroupsPath";
 
-void plan_property_value(struct arena *arena, struct plan_property *property, const char *value)
+void plan_property_value(struct arena *arena, struct systemd_property *property, const char *value)
 {
 	strings_add(arena, &property->values, arena_strdup(arena, value));
 }
 
-struct plan_property *plan_property(struct arena *arena, struct plan_cgroup *plan, const char *name,
+struct systemd_property *plan_property(struct arena *arena, struct plan_cgroup *plan, const char *name,
 				    const char *signature, const char *value, const char *where)
 {
-	struct plan_property *property;
+	struct systemd_property *property;
 	size_t n = plan->properties_n;
 
 	if (plan->manager != CGROUP_MANAGER_SYSTEMD)
 		return NULL;
 	if ((n & (n - 1)) == 0) {
-		struct plan_property *larger = arena_array(arena, 2 * n + 1, sizeof(*larger));
+		struct systemd_property *larger = arena_array(arena, 2 * n + 1, sizeof(*larger));
 
 		if (n > 0)
 			memcpy(larger, plan->properties, n * sizeof(*larger));
@@ -174,7 +174,7 @@ int plan_systemd(const struct input *input, struct plan_cgroup *plan, struct err
 }
 
 /* "TimeoutStopSec" is what unit files say; the bus knows TimeoutStopUSec, in microseconds. */
-static int convert_seconds(struct arena *arena, struct plan_property *property, struct error *err)
+static int convert_seconds(struct arena *arena, struct systemd_property *property, struct error *err)
 {
 	size_t n = strlen(property->name);
 	uint64_t seconds = 0;
@@ -199,7 +199,7 @@ static int plan_annotation(const struct input *input, const struct string_pair *
 {
 	const char *name = pair->key + strlen(ANNOTATION_PREFIX);
 	const char *where = pointer_key(input->arena, "/annotations", pair->key);
-	struct plan_property *property;
+	struct systemd_property *property;
 
 	if (strlen(name) < 3 || name[strspn(name, LETTERS)] != '\0')
 		return error_config_at(err, where, "\"%s\" is not the name of a property", name);
@@ -263,7 +263,7 @@ static const char *device_access(struct arena *arena, unsigned int access)
  */
 void plan_systemd_devices(struct arena *arena, struct plan_cgroup *plan)
 {
-	struct plan_property list = { .name = "DeviceAllow", .signature = "a(ss)" };
+	struct systemd_property list = { .name = "DeviceAllow", .signature = "a(ss)" };
 	size_t first = 0;
 
 	for (size_t i = 0; i < plan->devices_n; i++)
