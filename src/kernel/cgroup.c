@@ -1,6 +1,7 @@
 /*
- * A cgroup's directory: finding, making, opening, judging and giving it away.  Every lookup is openat2(2) beneath the verified
- * root of cgroup2, so that no mount or link in the way leads elsewhere.
+ * A cgroup's directory: finding, making, opening, judging and giving it away.  Every lookup is
+ * openat2(2) beneath the verified root of cgroup2, so that no mount or link in the way leads
+ * elsewhere.
  */
 #include <creel/cgroup.h>
 
@@ -23,7 +24,8 @@ enum {
 	/* How often another process may remove a parent while we make its child. */
 	MAKE_ATTEMPTS = 16,
 	EVENTS_SIZE = 256,
-	/* The largest file that is read for statistics: memory.numa_stat of a big machine stays far below. */
+	/* The largest file that is read for statistics: memory.numa_stat of a big machine stays far
+	   below. */
 	READ_MAX = 1 << 20,
 };
 
@@ -62,7 +64,8 @@ static int check_path(const char *path, struct error *err)
 		size_t length = strcspn(name, "/");
 
 		if (!is_plain_component(name, length)) {
-			return error_config(err, NULL, "the cgroup path \"%s\" has the component \"%.*s\"",
+			return error_config(err, NULL,
+					    "the cgroup path \"%s\" has the component \"%.*s\"",
 					    path, (int)(length > 64 ? 64 : length), name);
 		}
 		if (!name[length])
@@ -76,8 +79,8 @@ static int open_beneath(int dir, const char *path)
 {
 	const struct open_how how = {
 		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
-			   RESOLVE_NO_XDEV,
+		.resolve =
+		    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 	};
 
 	return sys_openat2(dir, path, &how);
@@ -97,15 +100,16 @@ int cgroup_open(int root, const char *path, struct error *err)
 
 /* What one attempt to make a path has come to. */
 struct making {
-	int fd;		 /* the leaf */
-	bool is_ours;	 /* we made the leaf */
-	size_t first;	 /* offset in the path of the first component that we made in any attempt */
+	int fd;	      /* the leaf */
+	bool is_ours; /* we made the leaf */
+	size_t first; /* offset in the path of the first component that we made in any attempt */
 	const char *failed; /* "make" or "open" */
 };
 
 /*
- * Opens the deepest parent of PATH ("a/b/c", without the leading slash) that exists, trying a/b, then a, then ROOT: most
- * often the first one is there.  Sets *REST to the part of PATH that is below it.  PATH is as before afterwards.
+ * Opens the deepest parent of PATH ("a/b/c", without the leading slash) that exists, trying a/b,
+ * then a, then ROOT: most often the first one is there.  Sets *REST to the part of PATH that is
+ * below it.  PATH is as before afterwards.
  */
 static int open_parent(int root, char *path, char **rest)
 {
@@ -130,7 +134,8 @@ static int open_parent(int root, char *path, char **rest)
 	}
 }
 
-/* Makes PATH once; the errno of the failure, or 0.  ENOENT means that a parent was removed under us. */
+/* Makes PATH once; the errno of the failure, or 0.  ENOENT means that a parent was removed under
+ * us. */
 static int make_once(int root, char *path, struct making *making)
 {
 	char *name = NULL;
@@ -182,15 +187,18 @@ static int explain_make(const char *path, int errnum, const char *failed, struct
 	error_system(err, errnum, "cannot %s the cgroup %s", failed, path);
 	error_call(err, failed[0] == 'm' ? "mkdirat" : "openat2");
 	if (errnum == EACCES || errnum == EPERM)
-		return error_hint(err, "the parent cgroup is not delegated to this user; run below a "
-				       "delegated one (systemd-run --user --scope -p Delegate=yes), "
-				       "or with --systemd-cgroup");
+		return error_hint(err,
+				  "the parent cgroup is not delegated to this user; run below a "
+				  "delegated one (systemd-run --user --scope -p Delegate=yes), "
+				  "or with --systemd-cgroup");
 	if (errnum == EAGAIN)
-		return error_hint(err, "cgroup.max.descendants or cgroup.max.depth of a parent is reached");
+		return error_hint(
+		    err, "cgroup.max.descendants or cgroup.max.depth of a parent is reached");
 	if (errnum == EROFS)
 		return error_hint(err, "the cgroup hierarchy is mounted read-only");
 	if (errnum == EXDEV || errnum == ELOOP)
-		return error_hint(err, "something else is mounted over a part of the cgroup hierarchy");
+		return error_hint(err,
+				  "something else is mounted over a part of the cgroup hierarchy");
 	return -1;
 }
 
@@ -252,8 +260,9 @@ static int refuse_populated(int fd, struct error *err)
 }
 
 /*
- * A container may only be born in a cgroup that nobody else uses and that lets it run: the limits of a shared one would hit
- * others, cgroup.kill would kill them, and in a frozen one the child would never answer (runtime-spec, cgroups path).
+ * A container may only be born in a cgroup that nobody else uses and that lets it run: the limits
+ * of a shared one would hit others, cgroup.kill would kill them, and in a frozen one the child
+ * would never answer (runtime-spec, cgroups path).
  */
 static int check_fit(int fd, bool is_ours, struct error *err)
 {
@@ -262,9 +271,11 @@ static int check_fit(int fd, bool is_ours, struct error *err)
 	if (file_read_small(fd, "cgroup.type", type, sizeof(type)) < 0)
 		return error_system(err, errno, "cannot read cgroup.type");
 	if (!text_starts_with(type, "domain") || text_equal(type, "domain invalid")) {
-		error_unsupported(err, "the cgroup is of the type \"%s\", which takes no processes", type);
-		return error_hint(err, "a parent or sibling of it is threaded; a container needs a domain "
-				       "cgroup, so choose another linux.cgroupsPath");
+		error_unsupported(err, "the cgroup is of the type \"%s\", which takes no processes",
+				  type);
+		return error_hint(
+		    err, "a parent or sibling of it is threaded; a container needs a domain "
+			 "cgroup, so choose another linux.cgroupsPath");
 	}
 	if (!is_ours && cgroup_is_populated(fd) == 1)
 		return refuse_populated(fd, err);

@@ -1,9 +1,11 @@
 /*
- * Device rules of version 1 as one eBPF program: pure compilation here, the kernel in cgroup_bpf_attach.c.
+ * Device rules of version 1 as one eBPF program: pure compilation here, the kernel in
+ * cgroup_bpf_attach.c.
  *
- * An access asks for one or more of mknod, read and write.  Each of these bits is decided by the newest rule that matches the
- * device and has the bit; what no rule decides is denied; and all bits must be allowed.  So the program walks the rules from
- * the newest to the oldest with a register of undecided bits, once for character and once for block devices.
+ * An access asks for one or more of mknod, read and write.  Each of these bits is decided by the
+ * newest rule that matches the device and has the bit; what no rule decides is denied; and all bits
+ * must be allowed.  So the program walks the rules from the newest to the oldest with a register of
+ * undecided bits, once for character and once for block devices.
  */
 #include <creel/cgroup_bpf.h>
 
@@ -12,16 +14,19 @@
 #include <string.h>
 
 enum {
-	/* The kernel's dev_t has 12 bits of major and 20 of minor, so that one 32-bit word names a device. */
+	/* The kernel's dev_t has 12 bits of major and 20 of minor, so that one 32-bit word names a
+	   device. */
 	DEVICE_MAJOR_MAX = 0xfff,
 	DEVICE_MINOR_MAX = 0xfffff,
 	DEVICE_MINOR_BITS = 20,
 	/*
-	 * The verifier remembers the other side of each conditional jump until the path that it is on ends, and 8192 of
-	 * them are its limit.  Above this many rules the program takes two instructions a rule, of which the path ends.
+	 * The verifier remembers the other side of each conditional jump until the path that it is
+	 * on ends, and 8192 of them are its limit.  Above this many rules the program takes two
+	 * instructions a rule, of which the path ends.
 	 */
 	SHORT_FORM_MAX = 4096,
-	/* A jump is 15 bits far: so many rules share one pair of exits.  A rule has at most 5 instructions. */
+	/* A jump is 15 bits far: so many rules share one pair of exits.  A rule has at most 5
+	   instructions. */
 	CHUNK = 4096,
 	/* A rule, the three exits of its chunk, and the head of the program. */
 	INSTRUCTIONS_A_RULE = 5,
@@ -35,7 +40,7 @@ enum {
 	TYPE = BPF_REG_2,
 	MAJOR = BPF_REG_3,
 	MINOR = BPF_REG_4,
-	OPEN = BPF_REG_5, /* the bits that are undecided; never 0 at a rule */
+	OPEN = BPF_REG_5,   /* the bits that are undecided; never 0 at a rule */
 	DEVICE = BPF_REG_6, /* major and minor in one word */
 	SCRATCH = BPF_REG_7,
 };
@@ -131,7 +136,8 @@ static void drop_repeated(struct section *section)
 	qsort(section->tests, section->n, sizeof(*section->tests), compare_order);
 }
 
-/* Drops the rules with nothing left to decide, and all that is older than a decision about everything. */
+/* Drops the rules with nothing left to decide, and all that is older than a decision about
+ * everything. */
 static void drop_decided(struct section *section)
 {
 	unsigned int decided = 0;
@@ -147,14 +153,16 @@ static void drop_decided(struct section *section)
 		if (is_wild(&test)) {
 			decided |= test.access;
 			if (decided == DEVICE_ALL) {
-				/* The rest of the bits: all that comes to the end of the section. */
+				/* The rest of the bits: all that comes to the end of the section.
+				 */
 				section->otherwise = test.allow;
 				break;
 			}
 		}
 		section->tests[n++] = test;
 	}
-	/* The oldest rules that say what is so anyway: a deny of something that was never allowed. */
+	/* The oldest rules that say what is so anyway: a deny of something that was never allowed.
+	 */
 	while (n > 0 && section->tests[n - 1].allow == section->otherwise)
 		n--;
 	section->n = n;
@@ -233,7 +241,8 @@ static void emit_answer(struct program *program, bool allow)
 	emit_exit(program, allow);
 }
 
-/* The answers that are jumped to and not yet there: the verifier refuses code that is not reached. */
+/* The answers that are jumped to and not yet there: the verifier refuses code that is not reached.
+ */
 static void end_chunk(struct program *program)
 {
 	if (program->n_allow > 0)
@@ -242,7 +251,8 @@ static void end_chunk(struct program *program)
 		emit_answer(program, false);
 }
 
-/* Ends a chunk in the middle of a section, with a way past it for those who look for the other section. */
+/* Ends a chunk in the middle of a section, with a way past it for those who look for the other
+ * section. */
 static void break_chunk(struct program *program)
 {
 	size_t over = program->n;
@@ -290,7 +300,8 @@ static void emit_whole(struct program *program, const struct test *test)
 static void emit_bits(struct program *program, const struct test *test)
 {
 	if (!test->allow) {
-		emit_exit_if(program, BPF_JMP | BPF_JSET | BPF_K, OPEN, (int32_t)test->access, false);
+		emit_exit_if(program, BPF_JMP | BPF_JSET | BPF_K, OPEN, (int32_t)test->access,
+			     false);
 		return;
 	}
 	emit(program, BPF_ALU64 | BPF_AND | BPF_K, OPEN, 0, 0, ~(int32_t)test->access);
@@ -305,8 +316,8 @@ static void emit_part(struct program *program, const struct test *test)
 
 	if (!is_wild(test)) {
 		/*
-		 * In a register of its own: a verifier that knew the device on one of two ways that meet again would
-		 * follow both to the end of the program, for each rule.
+		 * In a register of its own: a verifier that knew the device on one of two ways that
+		 * meet again would follow both to the end of the program, for each rule.
 		 */
 		emit(program, BPF_ALU | BPF_MOV | BPF_X, SCRATCH, reg, 0, 0);
 		emit(program, BPF_ALU | BPF_XOR | BPF_K, SCRATCH, 0, 0, value);
@@ -343,7 +354,8 @@ static bool is_used(const struct section *section, int wanted)
 	for (size_t i = 0; i < section->n; i++) {
 		int32_t value;
 
-		if (!is_wild(&section->tests[i]) && test_register(&section->tests[i], &value) == wanted)
+		if (!is_wild(&section->tests[i]) &&
+		    test_register(&section->tests[i], &value) == wanted)
 			return true;
 	}
 	return false;

@@ -1,4 +1,5 @@
-/* Device programs and the kernel: loading, attaching and replacing.  Ours are known by their name. */
+/* Device programs and the kernel: loading, attaching and replacing.  Ours are known by their name.
+ */
 #include <creel/cgroup_bpf.h>
 
 #include <errno.h>
@@ -20,10 +21,13 @@ enum {
 	VERIFIER_LOG_SIZE = 4096,
 };
 
-/* The kernel writes results back into it, since Linux 6.17 also where a shorter one would end. */
+/*
+ * The kernel writes results back into it, since Linux 6.17 also where a shorter one would end. ROOM
+ * comes first because an initialiser clears only the first member of a union.
+ */
 union attributes {
-	union bpf_attr bpf;
 	char room[256];
+	union bpf_attr bpf;
 };
 
 /* The programs of ours on one cgroup. */
@@ -52,7 +56,7 @@ static uint64_t pointer(const void *to)
 
 static int load_once(const struct bpf_insn *program, size_t length, char *log, size_t log_size)
 {
-	union attributes attributes = { 0 };
+	union attributes attributes = { .room = { 0 } };
 
 	attributes.bpf.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
 	attributes.bpf.expected_attach_type = BPF_CGROUP_DEVICE;
@@ -68,8 +72,9 @@ static int load_once(const struct bpf_insn *program, size_t length, char *log, s
 
 static int explain_permission(struct error *err)
 {
-	return error_hint(err, "it takes CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN, in the initial user "
-			       "namespace; without them, leave linux.resources.devices out");
+	return error_hint(
+	    err, "it takes CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN, in the initial user "
+		 "namespace; without them, leave linux.resources.devices out");
 }
 
 static int load(const struct bpf_insn *program, size_t length, struct error *err)
@@ -80,13 +85,15 @@ static int load(const struct bpf_insn *program, size_t length, struct error *err
 
 	if (fd >= 0)
 		return fd;
-	error_system(err, errnum, "cannot load the device rules as a program of %zu instructions", length);
+	error_system(err, errnum, "cannot load the device rules as a program of %zu instructions",
+		     length);
 	error_call(err, "bpf");
 	switch (errnum) {
 	case EPERM:
 		return explain_permission(err);
 	case E2BIG:
-		return error_hint(err, "the kernel takes no program of this size; use fewer device rules");
+		return error_hint(
+		    err, "the kernel takes no program of this size; use fewer device rules");
 	case EINVAL:
 	case EACCES:
 		/* The verifier only talks when it is asked, which makes it slow. */
@@ -102,7 +109,7 @@ static int load(const struct bpf_insn *program, size_t length, struct error *err
 /* Whether the program PROG is ours; its id in *ID. */
 static bool is_ours(int prog, uint32_t *id)
 {
-	union attributes attributes = { 0 };
+	union attributes attributes = { .room = { 0 } };
 	struct bpf_prog_info info = { 0 };
 
 	attributes.bpf.info.bpf_fd = (uint32_t)prog;
@@ -117,7 +124,7 @@ static bool is_ours(int prog, uint32_t *id)
 
 static int query(int cgroup, uint32_t ids[ATTACHED_MAX], size_t *n, struct error *err)
 {
-	union attributes attributes = { 0 };
+	union attributes attributes = { .room = { 0 } };
 
 	attributes.bpf.query.target_fd = (uint32_t)cgroup;
 	attributes.bpf.query.attach_type = BPF_CGROUP_DEVICE;
@@ -146,7 +153,7 @@ static int find_ours(int cgroup, struct attached *ours, struct error *err)
 	if (query(cgroup, ids, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n && i < ATTACHED_MAX; i++) {
-		union attributes attributes = { 0 };
+		union attributes attributes = { .room = { 0 } };
 		uint32_t id;
 
 		attributes.bpf.prog_id = ids[i];
@@ -161,7 +168,7 @@ static int find_ours(int cgroup, struct attached *ours, struct error *err)
 
 static int attach(int cgroup, int prog, int replace, struct error *err)
 {
-	union attributes attributes = { 0 };
+	union attributes attributes = { .room = { 0 } };
 
 	attributes.bpf.target_fd = (uint32_t)cgroup;
 	attributes.bpf.attach_bpf_fd = (uint32_t)prog;
@@ -177,12 +184,14 @@ static int attach(int cgroup, int prog, int replace, struct error *err)
 		error_system(err, errnum, "cannot attach the device rules to the cgroup");
 		error_call(err, "bpf");
 		if (errnum == EPERM)
-			return error_hint(err, "another program on the cgroup or on a parent admits no second "
-					       "one, or CAP_NET_ADMIN is missing");
+			return error_hint(
+			    err, "another program on the cgroup or on a parent admits no second "
+				 "one, or CAP_NET_ADMIN is missing");
 		if (errnum == EINVAL)
 			return error_hint(err, "the kernel needs CONFIG_CGROUP_BPF");
 		if (errnum == E2BIG)
-			return error_hint(err, "%d programs are attached to the cgroup", ATTACHED_MAX);
+			return error_hint(err, "%d programs are attached to the cgroup",
+					  ATTACHED_MAX);
 		return -1;
 	}
 	return 0;
@@ -190,7 +199,7 @@ static int attach(int cgroup, int prog, int replace, struct error *err)
 
 static int detach(int cgroup, int prog, struct error *err)
 {
-	union attributes attributes = { 0 };
+	union attributes attributes = { .room = { 0 } };
 
 	attributes.bpf.target_fd = (uint32_t)cgroup;
 	attributes.bpf.attach_bpf_fd = (uint32_t)prog;
@@ -220,7 +229,8 @@ static int verify(int cgroup, int prog, struct error *err)
 		if (ids[i] == id)
 			return 0;
 	}
-	return error_system(err, EPROTO, "the device rules are not in force after they were attached");
+	return error_system(err, EPROTO,
+			    "the device rules are not in force after they were attached");
 }
 
 int device_program_attach(int fd, const struct bpf_insn *program, size_t length, struct error *err)

@@ -66,13 +66,15 @@ static void forget(struct wanted *wanted, size_t i)
 	wanted->items[i] = wanted->items[--wanted->n];
 }
 
-/* All that is wanted must be offered by the cgroup AT, named PATH; what is merely welcome is forgotten. */
+/* All that is wanted must be offered by the cgroup AT, named PATH; what is merely welcome is
+ * forgotten. */
 static int check_offered(int at, const char *path, struct wanted *wanted, struct error *err)
 {
 	char offered[NAMES_SIZE];
 
 	if (file_read_small(at, "cgroup.controllers", offered, sizeof(offered)) < 0)
-		return error_system(err, errno, "cannot read the controllers of the cgroup %s", path);
+		return error_system(err, errno, "cannot read the controllers of the cgroup %s",
+				    path);
 	for (size_t i = 0; i < wanted->n;) {
 		const char *name = wanted->items[i].name;
 
@@ -84,15 +86,20 @@ static int check_offered(int at, const char *path, struct wanted *wanted, struct
 			forget(wanted, i);
 			continue;
 		}
-		error_unsupported(err, "the cgroup controller %s is not available in the cgroup %s", name,
-				  path);
+		error_unsupported(err, "the cgroup controller %s is not available in the cgroup %s",
+				  name, path);
 		error_at(err, wanted->items[i].where);
 		if (text_equal(path, "/"))
-			return error_hint(err, "the hierarchy offers: %s; a controller may be in use by cgroup "
-					       "version 1, or disabled in this kernel (cgroup_disable=)",
-					  offered[0] ? offered : "none");
-		return error_hint(err, "enable it in the cgroup.subtree_control of every parent, or have "
-				       "it delegated (systemd: Delegate=%s)", name);
+			return error_hint(
+			    err,
+			    "the hierarchy offers: %s; a controller may be in use by cgroup "
+			    "version 1, or disabled in this kernel (cgroup_disable=)",
+			    offered[0] ? offered : "none");
+		return error_hint(
+		    err,
+		    "enable it in the cgroup.subtree_control of every parent, or have "
+		    "it delegated (systemd: Delegate=%s)",
+		    name);
 	}
 	return 0;
 }
@@ -102,24 +109,30 @@ static int explain(int at, const char *path, const char *name, const char *where
 	int errnum = err->errnum;
 	char text[200];
 
-	error_system(err, errnum, "cannot enable the cgroup controller %s in the cgroup %s", name, path);
+	error_system(err, errnum, "cannot enable the cgroup controller %s in the cgroup %s", name,
+		     path);
 	error_at(err, where);
 	error_call(err, "write");
 	if (errnum == EBUSY) {
 		cgroup_describe(at, text, sizeof(text));
-		return error_hint(err, "a cgroup that holds processes cannot have children with controllers: "
-				       "move these away first: %s", text);
+		return error_hint(
+		    err,
+		    "a cgroup that holds processes cannot have children with controllers: "
+		    "move these away first: %s",
+		    text);
 	}
 	if (errnum == EACCES || errnum == EPERM)
-		return error_hint(err, "the cgroup is not delegated to this user (systemd: Delegate=%s)",
-				  name);
+		return error_hint(
+		    err, "the cgroup is not delegated to this user (systemd: Delegate=%s)", name);
 	if (errnum == EOPNOTSUPP || errnum == EINVAL)
-		return error_hint(err, "the cgroup is threaded, or realtime processes are in the way "
-				       "of the cpu controller");
+		return error_hint(err,
+				  "the cgroup is threaded, or realtime processes are in the way "
+				  "of the cpu controller");
 	return -1;
 }
 
-/* Enables the controllers one by one: to find the one that cannot be had, or to have the others without it. */
+/* Enables the controllers one by one: to find the one that cannot be had, or to have the others
+ * without it. */
 static int enable_each(int at, const char *path, const char *enabled, struct wanted *wanted,
 		       struct error *err)
 {
@@ -133,7 +146,8 @@ static int enable_each(int at, const char *path, const char *enabled, struct wan
 			continue;
 		}
 		if (wanted->items[i].is_needed)
-			return explain(at, path, wanted->items[i].name, wanted->items[i].where, err);
+			return explain(at, path, wanted->items[i].name, wanted->items[i].where,
+				       err);
 		error_ignore(err, "the controller is welcome, but not needed");
 		forget(wanted, i);
 	}
@@ -147,7 +161,8 @@ static int enable_in(int at, const char *path, struct wanted *wanted, struct err
 	size_t length = 0;
 
 	if (file_read_small(at, "cgroup.subtree_control", enabled, sizeof(enabled)) < 0)
-		return error_system(err, errno, "cannot read cgroup.subtree_control of the cgroup %s", path);
+		return error_system(err, errno,
+				    "cannot read cgroup.subtree_control of the cgroup %s", path);
 	for (size_t i = 0; i < wanted->n; i++) {
 		const char *name = wanted->items[i].name;
 

@@ -1,6 +1,7 @@
 /*
- * Removing a cgroup with all below it.  What is below was made by the container: the names, the depth and the number are
- * hostile, so there is no recursion, one directory is open at a time, and there is an end to it.
+ * Removing a cgroup with all below it.  What is below was made by the container: the names, the
+ * depth and the number are hostile, so there is no recursion, one directory is open at a time, and
+ * there is an end to it.
  */
 #include <creel/cgroup.h>
 
@@ -42,8 +43,9 @@ static int remove_directory(int dir, const char *name)
 }
 
 /*
- * Removes NAME, which has no cgroups below it, from DIR.  It stays busy for a moment after its last process: an exit is
- * finished by RCU and workers.  Returns the last errno; 0 also when somebody else was faster.
+ * Removes NAME, which has no cgroups below it, from DIR.  It stays busy for a moment after its last
+ * process: an exit is finished by RCU and workers.  Returns the last errno; 0 also when somebody
+ * else was faster.
  */
 static int remove_leaf(struct removal *removal, int dir, const char *name)
 {
@@ -92,8 +94,8 @@ static int move_to(DIR **at, int dir, const char *name, uint64_t resolve)
 }
 
 /*
- * Removes the children of *AT that have no children, until there are none (*CHILD is "") or one is busy, which is then in
- * CHILD: it has children or processes.
+ * Removes the children of *AT that have no children, until there are none (*CHILD is "") or one is
+ * busy, which is then in CHILD: it has children or processes.
  */
 static int remove_children(DIR *at, char child[NAME_MAX + 1], struct removal *removal)
 {
@@ -101,7 +103,8 @@ static int remove_children(DIR *at, char child[NAME_MAX + 1], struct removal *re
 	for (const struct dirent *entry = readdir(at); entry; entry = readdir(at)) {
 		int errnum;
 
-		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, ".."))
 			continue;
 		if (++removal->steps > STEPS_MAX)
 			return EOVERFLOW;
@@ -117,9 +120,9 @@ static int remove_children(DIR *at, char child[NAME_MAX + 1], struct removal *re
 }
 
 /*
- * Removes all that is below NAME in DIR, deepest first.  There is no memory of the way: it goes down into whatever is busy,
- * and up by ".." (which is safe here: nothing is ever renamed in cgroup2), where it starts reading again; what was removed
- * is no longer met.
+ * Removes all that is below NAME in DIR, deepest first.  There is no memory of the way: it goes
+ * down into whatever is busy, and up by ".." (which is safe here: nothing is ever renamed in
+ * cgroup2), where it starts reading again; what was removed is no longer met.
  */
 static int remove_below(struct removal *removal, int dir, const char *name)
 {
@@ -168,7 +171,8 @@ static int explain(int root, const char *path, int errnum, struct error *err)
 	}
 	cgroup_describe(fd, text, sizeof(text));
 	if (errnum == EOVERFLOW)
-		return error_hint(err, "more than %d cgroups are below it; deleting again goes on", STEPS_MAX);
+		return error_hint(err, "more than %d cgroups are below it; deleting again goes on",
+				  STEPS_MAX);
 	if (text[0])
 		return error_hint(err, "it is used by: %s", text);
 	if (errnum == EACCES || errnum == EPERM)
@@ -182,8 +186,11 @@ static int open_parent(int root, const char *path, const char **name, struct err
 	const char *slash = strrchr(path, '/');
 	char parent[PATH_MAX];
 
-	if (!slash || !slash[1])
-		return error_config(err, NULL, "the cgroup path \"%s\" has no last component", path);
+	/* The other components are cgroup_open()'s to judge. */
+	if (strlen(path) >= PATH_MAX || !slash || !slash[1] || !strcmp(slash, "/.") ||
+	    !strcmp(slash, "/.."))
+		return error_config(err, NULL,
+				    "\"%.64s\" is no path of a cgroup that can be removed", path);
 	*name = slash + 1;
 	snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
 	return cgroup_open(root, parent, err);
@@ -228,8 +235,6 @@ int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struc
 		error_ignore(err, "a cgroup whose parent is gone is gone");
 		return 0;
 	}
-	if (!strcmp(name, ".") || !strcmp(name, ".."))
-		return error_config(err, NULL, "the cgroup path \"%s\" has the component \"%s\"", path, name);
 	errnum = remove_directory(parent, name);
 	if (errnum == EBUSY || errnum == ENOTEMPTY) {
 		errnum = remove_below(&removal, parent, name);

@@ -1,4 +1,5 @@
-/* The processes of a cgroup: listing, freezing and killing them, and waiting until the kernel says that it is done. */
+/* The processes of a cgroup: listing, freezing and killing them, and waiting until the kernel says
+ * that it is done. */
 #include <creel/cgroup.h>
 
 #include <dirent.h>
@@ -56,9 +57,9 @@ static int has_event(int events, const char *key, bool wanted)
 }
 
 /*
- * Waits until cgroup.events says KEY WANTED: 1, or 0 after TIMEOUT_MS, or -1 with errno in ERR.  The kernel announces a
- * change at most every 10 ms, so that the second change of a container that lived for 2 ms would be heard of 8 ms late:
- * the first waits are short and look for themselves.
+ * Waits until cgroup.events says KEY WANTED: 1, or 0 after TIMEOUT_MS, or -1 with errno in ERR. The
+ * kernel announces a change at most every 10 ms, so that the second change of a container that
+ * lived for 2 ms would be heard of 8 ms late: the first waits are short and look for themselves.
  */
 static int wait_event(int fd, const char *key, bool wanted, int timeout_ms, struct error *err)
 {
@@ -147,19 +148,22 @@ static void close_directory(DIR **directory)
 static const char *next_child(DIR *directory)
 {
 	for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") &&
+		    strcmp(entry->d_name, ".."))
 			return entry->d_name;
 	}
 	return NULL;
 }
 
 /*
- * Opens NAME in DIRECTORY (a child, or ".." which cannot leave the hierarchy: nothing is ever renamed in it) and takes its
- * place.  The container may make a tree deeper than our limit of open files, so that only one level is open at a time.
+ * Opens NAME in DIRECTORY (a child, or ".." which cannot leave the hierarchy: nothing is ever
+ * renamed in it) and takes its place.  The container may make a tree deeper than our limit of open
+ * files, so that only one level is open at a time.
  */
 static bool move_to(DIR **directory, const char *name)
 {
-	auto_fd fd = openat(dirfd(*directory), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd fd =
+	    openat(dirfd(*directory), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *opened;
 
 	if (fd < 0)
@@ -237,7 +241,8 @@ static int walk(int fd, struct pid_list *list, struct error *err)
 		if (add_procs(dirfd(at), list, err) < 0)
 			return -1;
 	}
-	return error_system(err, EOVERFLOW, "cannot list the cgroup: more than %d are below it", WALK_MAX);
+	return error_system(err, EOVERFLOW, "cannot list the cgroup: more than %d are below it",
+			    WALK_MAX);
 }
 
 int cgroup_pids(struct arena *arena, int fd, pid_t **pids, size_t *n, struct error *err)
@@ -277,8 +282,8 @@ static void describe(int fd, bool (*is_meant)(const char *described), char *text
 		meant++;
 		if (named == NAMED_MAX || length >= size)
 			continue;
-		length += (size_t)snprintf(text + length, size - length, "%s%d %s", named ? ", " : "",
-					   pids[i], name);
+		length += (size_t)snprintf(text + length, size - length, "%s%d %s",
+					   named ? ", " : "", pids[i], name);
 		named++;
 	}
 	if (meant > named && length < size)
@@ -309,7 +314,8 @@ static int explain_freeze(int fd, bool frozen, int timeout_ms, struct error *err
 	if (file_write_kernel(fd, "cgroup.freeze", "0", &dropped) < 0)
 		error_ignore(&dropped, "the failure to freeze is the one to report");
 	error_system(err, ETIMEDOUT, "the cgroup did not freeze within %d ms", timeout_ms);
-	return error_hint(err, "it is thawed again; not frozen: %s", text[0] ? text : "(none is left)");
+	return error_hint(err, "it is thawed again; not frozen: %s",
+			  text[0] ? text : "(none is left)");
 }
 
 int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct error *err)
@@ -329,10 +335,12 @@ static int explain_kill(int fd, int timeout_ms, struct error *err)
 	char text[256];
 
 	cgroup_describe(fd, text, sizeof(text));
-	error_system(err, ETIMEDOUT, "the processes of the cgroup are not gone %d ms after they were killed",
+	error_system(err, ETIMEDOUT,
+		     "the processes of the cgroup are not gone %d ms after they were killed",
 		     timeout_ms);
-	return error_hint(err, "left are: %s; a process that waits in the kernel dies when its wait ends",
-			  text[0] ? text : "processes outside our pid namespace");
+	return error_hint(
+	    err, "left are: %s; a process that waits in the kernel dies when its wait ends",
+	    text[0] ? text : "processes outside our pid namespace");
 }
 
 int cgroup_kill(int fd, int timeout_ms, struct error *err)
@@ -348,14 +356,16 @@ int cgroup_kill(int fd, int timeout_ms, struct error *err)
 	}
 	if (!populated)
 		return 0;
-	/* Since Linux 5.14; a fork that is under way dies too, which no loop over pids can promise. */
+	/* Since Linux 5.14; a fork that is under way dies too, which no loop over pids can promise.
+	 */
 	if (file_write_kernel(fd, "cgroup.kill", "1", err) < 0) {
 		if (!is_gone(err->errnum))
 			return error_while(err, "cannot kill the processes of the cgroup");
 		error_ignore(err, "a cgroup that is gone has no processes");
 		return 0;
 	}
-	/* SIGKILL wakes frozen tasks; the thaw is for those that stop in the freezer on their way out. */
+	/* SIGKILL wakes frozen tasks; the thaw is for those that stop in the freezer on their way
+	 * out. */
 	if (cgroup_is_frozen(fd) == 1 && file_write_kernel(fd, "cgroup.freeze", "0", &dropped) < 0)
 		error_ignore(&dropped, "killing works on a frozen cgroup too");
 	done = wait_event(fd, "populated", false, timeout_ms, err);

@@ -14,23 +14,26 @@ static const struct cause {
 	int errnum;
 	const char *hint;
 } causes[] = {
-	{ "cpu.max.burst", EINVAL, "the burst must not be larger than the quota" },
-	{ "cpu.max", EINVAL, "the period is 1000 to 1000000 microseconds, the quota at least 1000, and "
-			     "not larger than what a parent allows for realtime" },
-	{ "cpu.weight", EINVAL, "a cgroup with cpu.idle 1 takes no weight" },
-	{ "cpuset.cpus", EINVAL, "this host does not have all of these CPUs" },
-	{ "cpuset.cpus", ERANGE, "this host does not have all of these CPUs" },
-	{ "cpuset.cpus", EACCES, "a parent's cpuset does not have all of these CPUs" },
-	{ "cpuset.mems", EINVAL, "this host does not have all of these memory nodes" },
-	{ "cpuset.mems", ERANGE, "this host does not have all of these memory nodes" },
-	{ "io.max", ENODEV, "there is no such block device; a partition cannot be limited, its disk can" },
-	{ "io.max", ERANGE, "the kernel does not take 0 as a rate" },
-	{ "io.max", EINVAL, "the line is \"MAJOR:MINOR KEY=VALUE...\" with rbps, wbps, riops, wiops" },
-	{ "io.weight", ENODEV, "there is no such block device" },
-	{ "io.bfq.weight", ENODEV, "there is no such block device" },
-	{ "io.bfq.weight", EOPNOTSUPP, "the device does not use the BFQ scheduler" },
-	{ "rdma.max", ENODEV, "there is no such RDMA device" },
-	{ "memory.max", EBUSY, "more memory is in use and cannot be reclaimed" },
+	{"cpu.max.burst",  EINVAL,	   "the burst must not be larger than the quota"	 },
+	{ "cpu.max",	     EINVAL,
+	  "the period is 1000 to 1000000 microseconds, the quota at least 1000, and "
+	  "not larger than what a parent allows for realtime"			      },
+	{ "cpu.weight",	EINVAL,	"a cgroup with cpu.idle 1 takes no weight"	   },
+	{ "cpuset.cpus",	 EINVAL,	 "this host does not have all of these CPUs"	     },
+	{ "cpuset.cpus",	 ERANGE,	 "this host does not have all of these CPUs"	     },
+	{ "cpuset.cpus",	 EACCES,	 "a parent's cpuset does not have all of these CPUs"},
+	{ "cpuset.mems",	 EINVAL,	 "this host does not have all of these memory nodes"},
+	{ "cpuset.mems",	 ERANGE,	 "this host does not have all of these memory nodes"},
+	{ "io.max",	    ENODEV,
+	  "there is no such block device; a partition cannot be limited, its disk can"     },
+	{ "io.max",	    ERANGE,	    "the kernel does not take 0 as a rate"		   },
+	{ "io.max",	    EINVAL,
+	  "the line is \"MAJOR:MINOR KEY=VALUE...\" with rbps, wbps, riops, wiops"	   },
+	{ "io.weight",     ENODEV,     "there is no such block device"		       },
+	{ "io.bfq.weight", ENODEV,	   "there is no such block device"			   },
+	{ "io.bfq.weight", EOPNOTSUPP, "the device does not use the BFQ scheduler"	   },
+	{ "rdma.max",      ENODEV,     "there is no such RDMA device"		     },
+	{ "memory.max",	EBUSY,      "more memory is in use and cannot be reclaimed"    },
 };
 
 static bool has_controller(char *rest, const char *controller)
@@ -52,12 +55,14 @@ static int explain_missing(int fd, const struct cgroup_write *write, struct erro
 		return error_at(err, write->where);
 	}
 	if (write->controller && !has_controller(controllers, write->controller)) {
-		error_unsupported(err, "%s can't be set: controller \"%s\" not available", write->file,
-				  write->controller);
-		error_hint(err, "enable it in the cgroup.subtree_control of every parent of the cgroup");
+		error_unsupported(err, "%s can't be set: controller \"%s\" not available",
+				  write->file, write->controller);
+		error_hint(err,
+			   "enable it in the cgroup.subtree_control of every parent of the cgroup");
 		return error_at(err, write->where);
 	}
-	error_unsupported(err, "%s can't be set: this kernel has no such file in a cgroup", write->file);
+	error_unsupported(err, "%s can't be set: this kernel has no such file in a cgroup",
+			  write->file);
 	return error_at(err, write->where);
 }
 
@@ -78,8 +83,9 @@ static int explain(int fd, const struct cgroup_write *write, const char *value, 
 			return error_hint(err, "%s", causes[i].hint);
 	}
 	if (errnum == EACCES || errnum == EPERM)
-		return error_hint(err, "the cgroup is not delegated to this user, or its hierarchy is "
-				       "read-only for this user namespace");
+		return error_hint(err,
+				  "the cgroup is not delegated to this user, or its hierarchy is "
+				  "read-only for this user namespace");
 	if (errnum == EINVAL)
 		return error_hint(err, "the kernel does not understand the value");
 	if (errnum == ENODEV)
@@ -88,7 +94,8 @@ static int explain(int fd, const struct cgroup_write *write, const char *value, 
 }
 
 /* The kernel takes one line with each write(2) of a file like io.max. */
-static int write_lines(int fd, const struct cgroup_write *write, const char *value, struct error *err)
+static int write_lines(int fd, const struct cgroup_write *write, const char *value,
+		       struct error *err)
 {
 	auto_arena arena = { 0 };
 	char *rest = arena_strdup(&arena, value);
@@ -104,7 +111,8 @@ static int write_one(int fd, const struct cgroup_write *write, const char *value
 {
 	if (write->flags & CGROUP_LINES)
 		return write_lines(fd, write, value, err);
-	/* An empty value (cpuset.cpus: all of the parent's) needs a byte, or there is no write at all. */
+	/* An empty value (cpuset.cpus: all of the parent's) needs a byte, or there is no write at
+	 * all. */
 	if (file_write_kernel(fd, write->file, value[0] ? value : "\n", err) < 0)
 		return explain(fd, write, value, err);
 	return 0;
@@ -146,7 +154,8 @@ static void restore_one(int fd, const struct cgroup_write *write, const char *ol
 			line = text_format(&arena, "%.*s %s", (int)strcspn(line, " "), line,
 					   without_limit(write->file));
 			if (file_write_kernel(fd, write->file, line, &err) < 0)
-				error_ignore(&err, "the failure that made us restore is the one to report");
+				error_ignore(
+				    &err, "the failure that made us restore is the one to report");
 		}
 	}
 	if (write_one(fd, write, old, &err) < 0)

@@ -1,4 +1,5 @@
-/* The socket pair over which the processes of creel talk: a message is one record and at most one descriptor. */
+/* The socket pair over which the processes of creel talk: a message is one record and at most one
+ * descriptor. */
 #include <creel/channel.h>
 
 #include <errno.h>
@@ -13,7 +14,8 @@
 
 int channel_pair(int ends[2], struct error *err)
 {
-	/* SEQPACKET keeps the bounds of records, and unlike DGRAM tells when the other side is gone. */
+	/* SEQPACKET keeps the bounds of records, and unlike DGRAM tells when the other side is
+	 * gone. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
 		error_system(err, errno, "cannot make a channel between two processes");
 		return error_call(err, "socketpair");
@@ -88,7 +90,8 @@ int channel_receive(int channel, void *record, size_t size, int *fd, int timeout
 		if (ready < 0)
 			return -1;
 		if (ready == 0)
-			return error_system(err, ETIMEDOUT, "the other process did not answer in %d ms",
+			return error_system(err, ETIMEDOUT,
+					    "the other process did not answer in %d ms",
 					    timeout_ms);
 	}
 	/* MSG_TRUNC: the true size of a record that is too long. */
@@ -107,7 +110,8 @@ int channel_receive(int channel, void *record, size_t size, int *fd, int timeout
 
 	if ((size_t)got != size || (message.msg_flags & MSG_CTRUNC)) {
 		memset(record, 0, size);
-		return error_system(err, EPROTO, "the other process sent a message of %zd bytes instead of %zu",
+		return error_system(err, EPROTO,
+				    "the other process sent a message of %zd bytes instead of %zu",
 				    got, size);
 	}
 	if (fd)

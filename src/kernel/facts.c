@@ -1,4 +1,5 @@
-/* What this host can do, asked once and cheaply: each question is one system call or one small file. */
+/* What this host can do, asked once and cheaply: each question is one system call or one small
+ * file. */
 #include <creel/facts.h>
 
 #include <errno.h>
@@ -41,15 +42,16 @@ static int check_kernel(struct error *err)
 		return 0;
 	error_unsupported(err, "creel needs Linux %d.%d or later, and this is %.64s", KERNEL_MAJOR,
 			  KERNEL_MINOR, name.release);
-	return error_hint(err, "cgroup.kill and idmapped mounts came with Linux %d.%d", KERNEL_MAJOR,
-			  KERNEL_MINOR);
+	return error_hint(err, "cgroup.kill and idmapped mounts came with Linux %d.%d",
+			  KERNEL_MAJOR, KERNEL_MINOR);
 }
 
 static int ask_user_namespace(int procfs, struct facts *facts, struct error *err)
 {
 	/*
-	 * The number of the initial user namespace is a constant of the kernel (PROC_USER_INIT_INO).  uid_map does not
-	 * tell: "0 0 4294967295" can be written for a nested one too.
+	 * The number of the initial user namespace is a constant of the kernel
+	 * (PROC_USER_INIT_INO).  uid_map does not tell: "0 0 4294967295" can be written for a
+	 * nested one too.
 	 */
 	static const char initial[] = "user:[4026531837]";
 	char link[64];
@@ -109,7 +111,8 @@ static void unescape(char *text)
 
 	for (const char *from = text; *from; from++) {
 		if (*from == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] && from[3]) {
-			*to++ = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+			*to++ =
+			    (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
 			from += 3;
 		} else {
 			*to++ = *from;
@@ -141,10 +144,12 @@ static char *search_cgroup_mount(struct arena *arena, int procfs)
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
 		char *point = cgroup2_mount_point(line);
 
-		if (point) {
-			unescape(point);
+		if (!point)
+			continue;
+		unescape(point);
+		/* Something else may be mounted over it. */
+		if (is_filesystem(point, CGROUP2_SUPER_MAGIC))
 			return arena_strdup(arena, point);
-		}
 	}
 	return NULL;
 }
@@ -199,10 +204,9 @@ static void ask_modules(struct facts *facts)
 {
 	char enabled[8];
 
-	facts->apparmor = file_read_small(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", enabled,
-					  sizeof(enabled)) > 0 &&
-			  enabled[0] == 'Y' &&
-			  access("/sys/kernel/security/apparmor", F_OK) == 0;
+	facts->apparmor = file_read_small(AT_FDCWD, "/sys/module/apparmor/parameters/enabled",
+					  enabled, sizeof(enabled)) > 0 &&
+			  enabled[0] == 'Y' && access("/sys/kernel/security/apparmor", F_OK) == 0;
 	facts->selinux = is_filesystem("/sys/fs/selinux", SELINUX_MAGIC) &&
 			 access("/sys/fs/selinux/enforce", F_OK) == 0;
 }

@@ -1,4 +1,5 @@
-/* Processes by pidfd, so that a pid that was used again is never signalled or waited for by mistake. */
+/* Processes by pidfd, so that a pid that was used again is never signalled or waited for by
+ * mistake. */
 #include <creel/process.h>
 
 #include <errno.h>
@@ -25,34 +26,43 @@
 
 static int explain_spawn(const struct spawn *spawn, int errnum, struct error *err)
 {
-	error_system(err, errnum, "cannot start a process%s", spawn->cgroup >= 0 ? " in the cgroup" : "");
+	error_system(err, errnum, "cannot start a process%s",
+		     spawn->cgroup >= 0 ? " in the cgroup" : "");
 	error_call(err, "clone3");
 	switch (errnum) {
 	case EAGAIN:
 		return error_hint(err, "pids.max of the cgroup or of a parent, RLIMIT_NPROC, "
 				       "kernel.threads-max or kernel.pid_max is reached");
 	case ENOSPC:
-		return error_hint(err, "namespaces are nested too deep, or a limit of user.max_*_namespaces "
-				       "is reached");
+		return error_hint(
+		    err, "namespaces are nested too deep, or a limit of user.max_*_namespaces "
+			 "is reached");
 	case EUSERS:
 		return error_hint(err, "user namespaces are nested too deep (the limit is 32)");
 	case EBUSY:
-		return error_hint(err, "the cgroup has controllers enabled for children in its "
-				       "cgroup.subtree_control: then it may not hold processes itself");
+		return error_hint(err,
+				  "the cgroup has controllers enabled for children in its "
+				  "cgroup.subtree_control: then it may not hold processes itself");
 	case EOPNOTSUPP:
-		return error_hint(err, "the cgroup is of the type \"domain invalid\": a parent or sibling "
-				       "of it is threaded");
+		return error_hint(
+		    err, "the cgroup is of the type \"domain invalid\": a parent or sibling "
+			 "of it is threaded");
 	case EACCES:
 		if (spawn->cgroup < 0)
 			return -1;
-		return error_hint(err, "to enter the cgroup, its cgroup.procs and that of the common parent "
-				       "with our own cgroup must be writable");
+		return error_hint(
+		    err, "to enter the cgroup, its cgroup.procs and that of the common parent "
+			 "with our own cgroup must be writable");
 	case ENODEV:
+	case ENOENT:
+		if (spawn->cgroup < 0)
+			return -1;
 		return error_hint(err, "the cgroup was removed meanwhile");
 	case EPERM:
-		return error_hint(err, "new namespaces need CAP_SYS_ADMIN, or a user namespace that this "
-				       "host allows (kernel.unprivileged_userns_clone, "
-				       "kernel.apparmor_restrict_unprivileged_userns)");
+		return error_hint(
+		    err, "new namespaces need CAP_SYS_ADMIN, or a user namespace that this "
+			 "host allows (kernel.unprivileged_userns_clone, "
+			 "kernel.apparmor_restrict_unprivileged_userns)");
 	case ENOMEM:
 		return error_hint(err, "there is no memory, or the pid namespace's init has ended");
 	case EINVAL:
@@ -67,7 +77,8 @@ pid_t process_spawn(const struct spawn *spawn, struct error *err)
 	int pidfd = -1;
 	struct clone3_args args = {
 		.flags = spawn->flags,
-		/* The kernel takes the parent's own exit signal with CLONE_PARENT and wants none here. */
+		/* The kernel takes the parent's own exit signal with CLONE_PARENT and wants none
+		   here. */
 		.exit_signal = spawn->flags & CLONE_PARENT ? 0 : SIGCHLD,
 	};
 	pid_t pid;
@@ -132,7 +143,8 @@ static int reap(int pidfd, int flags, int *status)
 	if (info.si_code == CLD_EXITED)
 		*status = W_EXITCODE(info.si_status, 0);
 	else
-		*status = W_EXITCODE(0, info.si_status) | (info.si_code == CLD_DUMPED ? WCOREFLAG : 0);
+		*status =
+		    W_EXITCODE(0, info.si_status) | (info.si_code == CLD_DUMPED ? WCOREFLAG : 0);
 	return 1;
 }
 
@@ -190,7 +202,8 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 	char *end;
 
 	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
-		return error_system(err, errno, "cannot read the start time of the process %d", pid);
+		return error_system(err, errno, "cannot read the start time of the process %d",
+				    pid);
 	/* The name may hold ")" and blanks, the fields behind it never do. */
 	state = strrchr(text, ')');
 	if (!state || state[1] != ' ')
@@ -204,7 +217,8 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 	*start = strtoull(field, &end, 10);
 	if (end == field || errno)
 		return error_system(err, EPROTO, "cannot understand /proc/%d/stat", pid);
-	/* A leader that ended by pthread_exit() is a zombie, but its other threads are the program. */
+	/* A leader that ended by pthread_exit() is a zombie, but its other threads are the program.
+	 */
 	*dead = *state == 'X' || *state == 'x' || (*state == 'Z' && strtol(threads, NULL, 10) <= 1);
 	return 0;
 }
@@ -248,18 +262,42 @@ static const struct signal_name {
 	const char *name; /* without "SIG" */
 	int number;
 } signal_names[] = {
-	{ "HUP", SIGHUP },	 { "INT", SIGINT },	  { "QUIT", SIGQUIT },
-	{ "ILL", SIGILL },	 { "TRAP", SIGTRAP },	  { "ABRT", SIGABRT },
-	{ "IOT", SIGABRT },	 { "BUS", SIGBUS },	  { "FPE", SIGFPE },
-	{ "KILL", SIGKILL },	 { "USR1", SIGUSR1 },	  { "SEGV", SIGSEGV },
-	{ "USR2", SIGUSR2 },	 { "PIPE", SIGPIPE },	  { "ALRM", SIGALRM },
-	{ "TERM", SIGTERM },	 { "STKFLT", SIGSTKFLT }, { "CHLD", SIGCHLD },
-	{ "CLD", SIGCHLD },	 { "CONT", SIGCONT },	  { "STOP", SIGSTOP },
-	{ "TSTP", SIGTSTP },	 { "TTIN", SIGTTIN },	  { "TTOU", SIGTTOU },
-	{ "URG", SIGURG },	 { "XCPU", SIGXCPU },	  { "XFSZ", SIGXFSZ },
-	{ "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },	  { "WINCH", SIGWINCH },
-	{ "IO", SIGIO },	 { "POLL", SIGPOLL },	  { "PWR", SIGPWR },
-	{ "SYS", SIGSYS },	 { "RTMIN", RTMIN },	  { "RTMAX", SIGNAL_MAX },
+	{"HUP",	 SIGHUP	},
+	 { "INT",	  SIGINT	 },
+	  { "QUIT",   SIGQUIT   },
+	{ "ILL",	 SIGILL	},
+	 { "TRAP",   SIGTRAP   },
+	  { "ABRT",   SIGABRT   },
+	{ "IOT",	 SIGABRT	 },
+	 { "BUS",	  SIGBUS	 },
+	  { "FPE",	   SIGFPE	  },
+	{ "KILL",	  SIGKILL	  },
+	 { "USR1",   SIGUSR1   },
+	  { "SEGV",   SIGSEGV   },
+	{ "USR2",	  SIGUSR2	  },
+	 { "PIPE",   SIGPIPE   },
+	  { "ALRM",   SIGALRM   },
+	{ "TERM",	  SIGTERM	  },
+	 { "STKFLT", SIGSTKFLT },
+	  { "CHLD",   SIGCHLD   },
+	{ "CLD",	 SIGCHLD	 },
+	 { "CONT",   SIGCONT   },
+	  { "STOP",   SIGSTOP   },
+	{ "TSTP",	  SIGTSTP	  },
+	 { "TTIN",   SIGTTIN   },
+	  { "TTOU",   SIGTTOU   },
+	{ "URG",	 SIGURG	},
+	 { "XCPU",   SIGXCPU   },
+	  { "XFSZ",   SIGXFSZ   },
+	{ "VTALRM", SIGVTALRM },
+	 { "PROF",   SIGPROF   },
+	  { "WINCH",  SIGWINCH  },
+	{ "IO",	SIGIO     },
+	 { "POLL",   SIGPOLL   },
+	  { "PWR",	   SIGPWR	  },
+	{ "SYS",	 SIGSYS	},
+	 { "RTMIN",  RTMIN	  },
+	  { "RTMAX",  SIGNAL_MAX},
 };
 
 static void to_upper(char *to, size_t size, const char *from)
@@ -330,9 +368,9 @@ const char *process_signal_name(int number, char *buffer, size_t size)
 void process_reset_signals(void)
 {
 	/*
-	 * struct kernel_sigaction differs between architectures, but all zeros are SIG_DFL without flags in all of them.
-	 * The C library's sigaction() would leave out the two signals that it keeps to itself, and an ignored one of
-	 * those reaches the container.
+	 * struct kernel_sigaction differs between architectures, but all zeros are SIG_DFL without
+	 * flags in all of them. The C library's sigaction() would leave out the two signals that it
+	 * keeps to itself, and an ignored one of those reaches the container.
 	 */
 	const unsigned char zeros[64] = { 0 };
 

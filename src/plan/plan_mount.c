@@ -108,6 +108,8 @@ static void plan_kind(const struct oci_mount *mount, struct mount_op *op)
 		op->kind = MOUNT_CGROUP;
 	if (op->kind == MOUNT_BIND || op->kind == MOUNT_REMOUNT)
 		op->type = NULL;
+	if (op->kind == MOUNT_CGROUP)
+		op->type = "cgroup2";
 }
 
 static int plan_source(const struct input *input, const struct oci_mount *mount,

@@ -1,0 +1,41 @@
+/* `creel kill`: sends a signal to the init, or to all. */
+#include <creel/cli.h>
+
+#include <signal.h>
+
+#include <creel/error.h>
+#include <creel/process.h>
+#include <creel/verbs.h>
+
+struct kill_arguments {
+	bool all;
+};
+
+static const struct option_row kill_rows[] = {
+	O_FLAG(struct kill_arguments, all, "a", "all",
+	       "every process of the container, even after its init ended", .group = "Options"),
+};
+
+static int run(struct cli *cli, struct error *err)
+{
+	const struct kill_arguments *arguments = cli->options;
+	int signal = SIGTERM;
+
+	if (cli->arguments.n > 1 &&
+	    process_signal_number(cli->arguments.items[1], &signal, err) < 0)
+		return -1;
+	return verb_kill(&cli->runtime, cli->arguments.items[0], signal, arguments->all, err);
+}
+
+const struct command command_kill = {
+	.name = "kill",
+	.arguments = "ID [SIGNAL]",
+	.purpose = "Send a signal (default: SIGTERM) to the init of a container",
+	.example = "creel kill web KILL",
+	.options = { .tables = { OPTION_TABLE(kill_rows) }, .stops = true },
+	.options_size = sizeof(struct kill_arguments),
+	.least = 1,
+	.most = 2,
+	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.run = run,
+};
