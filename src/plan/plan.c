@@ -59,10 +59,11 @@ static const unsigned long propagations[] = {
 };
 
 /*
- * Private and slave hold while the root is prepared.  Shared and unbindable come after pivot:
- * pivot_root(2) refuses a shared root, and an unbindable one cannot be bound on itself.  Everything
- * below is always included: a mount that stayed shared would carry the container's mounts out to
- * the host.
+ * Before the root is prepared everything becomes a slave of the host's mounts, or private.  When
+ * the document wants sharing, mounts stay shared, or no bind of them could carry mounts back to the
+ * host; the root itself is shared, or unbindable, after pivot only: pivot_root(2) refuses a shared
+ * one, and an unbindable one cannot be bound on itself.  Slave and private always include
+ * everything below: a mount left out would carry the container's mounts to the host.
  */
 static void plan_propagation(const struct oci_linux *oci_linux, struct plan *plan)
 {
@@ -73,6 +74,8 @@ static void plan_propagation(const struct oci_linux *oci_linux, struct plan *pla
 	plan->propagation = MS_SLAVE | MS_REC;
 	if (wanted & MS_PRIVATE)
 		plan->propagation = MS_PRIVATE | MS_REC;
+	if (wanted & MS_SHARED)
+		plan->propagation = wanted;
 	if (wanted & (MS_SHARED | MS_UNBINDABLE))
 		plan->propagation_after = wanted;
 }
