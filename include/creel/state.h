@@ -88,6 +88,8 @@ void state_describe(const struct state *state, enum oci_status status, struct oc
 const char *state_json(struct arena *arena, const struct oci_state *state,
 		       const struct schema *schema, int indent);
 
+/* RFC 3339 with nanoseconds, UTC. */
+char *state_now(struct arena *arena);
 /* A digest of the kernel's boot id. */
 uint64_t state_boot(int procfs);
 /* FNV-1a of the bytes, as 16 hex digits: tells a changed file from the same, nothing more. */

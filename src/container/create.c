@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <creel/channel.h>
@@ -67,17 +66,6 @@ int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status
 	return hooks_run(create->runtime->arena, &run, err);
 }
 
-static char *now(struct arena *arena)
-{
-	struct timespec ts;
-	struct tm tm;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	return text_format(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900,
-			   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec);
-}
-
 /* ---- 1: end of life ---- */
 
 static int make_nothing(struct create *create, struct error *err)
@@ -125,7 +113,7 @@ static void fill_state(struct create *create, struct state *state)
 		.bundle = (char *)plan->bundle,
 		.rootfs = (char *)plan->rootfs,
 		.boot = { .set = true, .value = state_boot(create->runtime->procfs) },
-		.created = now(arena),
+		.created = state_now(arena),
 		.owner = { .set = true, .value = create->runtime->facts.euid },
 		.cgroup_manager = { .set = true, .value = (int)plan->cgroup.manager },
 		.cgroup = (char *)plan->cgroup.path,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <creel/cgroup.h>
@@ -243,4 +244,32 @@ uint64_t state_boot(int procfs)
 char *state_digest(struct arena *arena, const void *data, size_t size)
 {
 	return text_format(arena, "%016llx", (unsigned long long)fnv1a(data, size));
+}
+
+/* From days since 1970 to a civil date, by the era of 400 years; gmtime_r(3) would read /etc/localtime first. */
+static void civil_date(int64_t days, int *year, int *month, int *day)
+{
+	int64_t shifted = days + 719468; /* from 0000-03-01, so that leap days come last */
+	int64_t era = shifted / 146097;
+	int64_t of_era = shifted % 146097;
+	int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t from_march = (5 * of_year + 2) / 153;
+
+	*day = (int)(of_year - (153 * from_march + 2) / 5 + 1);
+	*month = (int)(from_march < 10 ? from_march + 3 : from_march - 9);
+	*year = (int)(year_of_era + era * 400 + (*month <= 2));
+}
+
+char *state_now(struct arena *arena)
+{
+	struct timespec ts;
+	int year, month, day;
+	long seconds;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	civil_date(ts.tv_sec / 86400, &year, &month, &day);
+	seconds = ts.tv_sec % 86400;
+	return text_format(arena, "%04d-%02d-%02dT%02ld:%02ld:%02ld.%09ldZ", year, month, day,
+			   seconds / 3600, seconds / 60 % 60, seconds % 60, ts.tv_nsec);
 }
