@@ -22,7 +22,7 @@
 
 enum {
 	/* How often another process may remove a parent while we make its child. */
-	MAKE_ATTEMPTS = 16,
+	MAKE_ATTEMPTS = 64,
 	EVENTS_SIZE = 256,
 	/* The largest file that is read for statistics: memory.numa_stat of a big machine stays far
 	   below. */
