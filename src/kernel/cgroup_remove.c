@@ -205,7 +205,7 @@ static void remove_parents(int root, const char *path, size_t n)
 	snprintf(copy, sizeof(copy), "%s", path);
 	while (n-- > 0) {
 		char *slash = strrchr(copy, '/');
-		const char *name;
+		const char *name = "";
 
 		if (!slash || slash == copy)
 			return;
@@ -225,7 +225,7 @@ static void remove_parents(int root, const char *path, size_t n)
 int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struct error *err)
 {
 	struct removal removal = { .deadline = now_ms() + timeout_ms, .backoff_ms = 1 };
-	const char *name;
+	const char *name = "";
 	auto_fd parent = open_parent(root, path, &name, err);
 	int errnum;
 

@@ -3,7 +3,6 @@
 #include <creel/facts.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <stdio.h>
