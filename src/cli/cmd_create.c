@@ -32,7 +32,8 @@ unsigned int create_passed_fds(const void *options)
 {
 	const struct create_arguments *arguments = options;
 
-	return arguments->create.preserve_fds;
+	/* Socket activation reaches through us: the plan counts both. */
+	return arguments->create.preserve_fds + cli_listen_fds();
 }
 
 struct create_options create_complete(const struct cli *cli, const struct create_options *options)

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <creel/cli.h>
+#include <creel/create.h>
 
 struct create_arguments {
 	struct create_options create;
-	bool no_subreaper; /* accepted for the sake of crun's and runc's callers: creel never is one */
+	bool no_subreaper; /* accepted for the sake of crun's and runc's callers: creel never is one
+			    */
 };
 
 extern const struct option_row create_rows[];

@@ -1,8 +1,10 @@
 /* `creel delete`: removes what create made. */
 #include <creel/cli.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <creel/error.h>
-#include <creel/log.h>
 #include <creel/verbs.h>
 
 struct delete_arguments {
@@ -14,11 +16,28 @@ static const struct option_row delete_rows[] = {
 	       "kill it first when it lives; no error when there is none", .group = "Options"),
 };
 
+static bool is_gone(const struct cli *cli, const char *id)
+{
+	struct stat st;
+
+	return cli->runtime.root < 0 ||
+	       fstatat(cli->runtime.root, id, &st, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 static int run(struct cli *cli, struct error *err)
 {
 	const struct delete_arguments *arguments = cli->options;
+	const char *id = cli->arguments.items[0];
 
-	return verb_delete(&cli->runtime, cli->arguments.items[0], arguments->force, err);
+	if (verb_delete(&cli->runtime, id, arguments->force, err) == 0)
+		return 0;
+	/* Engines call it to be sure, also when create never came so far, or another delete was
+	 * faster. */
+	if (!arguments->force || err->kind != ERROR_STATE || !is_gone(cli, id))
+		return -1;
+	error_ignore(err, "what was to be deleted is not there");
+	*err = (struct error){ 0 };
+	return 0;
 }
 
 const struct command command_delete = {

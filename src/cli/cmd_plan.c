@@ -1,6 +1,7 @@
 /* `creel plan`: prints what `create` would do, and does nothing. */
 #include <creel/cli.h>
 
+#include <creel/create.h>
 #include <creel/error.h>
 
 struct plan_arguments {

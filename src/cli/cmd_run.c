@@ -12,7 +12,8 @@ struct run_arguments {
 static const struct option_row run_rows[] = {
 	O_FLAG(struct run_arguments, shared.create.detach, "d", "detach",
 	       "return when the container runs", .group = "Life"),
-	O_FLAG(struct run_arguments, keep, NULL, "keep", "do not delete the container when it ends"),
+	O_FLAG(struct run_arguments, keep, NULL, "keep",
+	       "do not delete the container when it ends"),
 };
 
 static int run(struct cli *cli, struct error *err)

@@ -1,4 +1,5 @@
-/* The table of the commands, the options before them, and what is said about them: usage and version. */
+/* The table of the commands, the options before them, and what is said about them: usage and
+ * version. */
 #include <creel/cli.h>
 
 #include <stdlib.h>
@@ -10,22 +11,25 @@
 #include <creel/oci_config.h>
 
 static const struct name_value log_format_names[] = {
-	{ "text", LOG_FORMAT_TEXT },
-	{ "json", LOG_FORMAT_JSON },
-	{ NULL, 0 },
+	{"text",  LOG_FORMAT_TEXT},
+	{ "json", LOG_FORMAT_JSON},
+	{ NULL,	0		  },
 };
 
 static const struct name_value log_level_names[] = {
-	{ "error", LOG_LEVEL_ERROR },	  { "warning", LOG_LEVEL_WARNING },
-	{ "warn", LOG_LEVEL_WARNING },	  { "info", LOG_LEVEL_INFO },
-	{ "debug", LOG_LEVEL_DEBUG },	  { NULL, 0 },
+	{"error",	   LOG_LEVEL_ERROR  },
+	       { "warning", LOG_LEVEL_WARNING},
+	{ "warn",	  LOG_LEVEL_WARNING},
+	       { "info",	 LOG_LEVEL_INFO	},
+	{ "debug",   LOG_LEVEL_DEBUG  },
+	       { NULL,      0		 },
 };
 
 static const struct name_value rootless_names[] = {
-	{ "auto", ROOTLESS_AUTO },
-	{ "true", ROOTLESS_TRUE },
-	{ "false", ROOTLESS_FALSE },
-	{ NULL, 0 },
+	{"auto",	  ROOTLESS_AUTO },
+	{ "true",  ROOTLESS_TRUE },
+	{ "false", ROOTLESS_FALSE},
+	{ NULL,	0		  },
 };
 
 #define GLOBAL struct global_options
@@ -43,9 +47,9 @@ static const struct option_row global_rows[] = {
 		 .group = "Log"),
 	O_CHOICE(GLOBAL, log_format, NULL, "log-format", "text|json", log_format_names,
 		 "how a record looks (default: text)"),
-	O_CHOICE(GLOBAL, log_level, NULL, "log-level", "error|warning|info|debug", log_level_names,
-		 "what is logged (default: error in a file, else warning)"),
-	O_FLAG(GLOBAL, debug, NULL, "debug", "the same as --log-level debug"),
+	O_CHOICE(GLOBAL, log_level, NULL, "log-level", "LEVEL", log_level_names,
+		 "error, warning (the default; in a file error), info or debug"),
+	O_FLAG(GLOBAL, debug, NULL, "debug", "log everything: --log-level debug"),
 	O_TIME(GLOBAL, timeout, NULL, "timeout", "TIME",
 	       "give up when a container's setup is silent for so long", .group = "Other"),
 	O_FLAG(GLOBAL, version, "vV", "version", "print the version"),
@@ -107,7 +111,8 @@ int command_check_arguments(const struct command *command, size_t n, struct erro
 		wanted = n < command->least ? command->least : command->most;
 	}
 	error_usage(err, "\"%s\" requires %s %zu argument(s)", command->name, how, wanted);
-	return error_hint(err, "usage: creel %s [options]%s%s", command->name,
+	return error_hint(err, "usage: creel %s%s%s%s", command->name,
+			  command->options.tables[0].n ? " [options]" : "",
 			  command->arguments[0] ? " " : "", command->arguments);
 }
 
@@ -115,7 +120,7 @@ void command_print_usage(const struct command *command, FILE *out)
 {
 	const char *line = command->example;
 
-	fprintf(out, "Usage: creel %s%s%s%s\n\n%s\n", command->name,
+	fprintf(out, "Usage: creel %s%s%s%s\n\n%s.\n", command->name,
 		command->options.tables[0].n ? " [options]" : "", command->arguments[0] ? " " : "",
 		command->arguments, command->purpose);
 	options_print(&command->options, out);
@@ -156,7 +161,8 @@ const char *version_of_libseccomp(struct arena *arena)
 
 void version_print(struct arena *arena, FILE *out)
 {
-	/* Engines take the first line, and the last one that holds the word "version": there is only one. */
+	/* Engines take the first line, and the last one that holds the word "version": there is
+	 * only one. */
 	fprintf(out, "creel version %s\ncommit: %s\nspec: %s\nlibseccomp: %s\n", CREEL_VERSION,
 		CREEL_COMMIT, OCI_VERSION, version_of_libseccomp(arena));
 }

@@ -1,4 +1,5 @@
-/* The program: reads the command line, opens what the command needs, calls it, and is the one place that prints an error. */
+/* The program: reads the command line, opens what the command needs, calls it, and is the one place
+ * that prints an error. */
 #include <creel/cli.h>
 
 #include <errno.h>
@@ -27,15 +28,15 @@ struct call {
 };
 
 /*
- * What of the environment means something to creel or to what it calls; the rest is dropped, so that no library and no
- * helper can be steered by a variable that nobody thought of.
+ * What of the environment means something to creel or to what it calls; the rest is dropped, so
+ * that no library and no helper can be steered by a variable that nobody thought of.
  */
 static bool is_known_variable(const char *variable)
 {
 	static const char *const names[] = {
-		"XDG_RUNTIME_DIR=", "NOTIFY_SOCKET=", "LISTEN_FDS=", "LISTEN_PID=",
-		"LISTEN_FDNAMES=",  "DBUS_SESSION_BUS_ADDRESS=", "NO_COLOR=", "PATH=",
-		"CREEL_FAIL=",
+		"XDG_RUNTIME_DIR=", "NOTIFY_SOCKET=",  "LISTEN_FDS=",
+		"LISTEN_PID=",	    "LISTEN_FDNAMES=", "DBUS_SESSION_BUS_ADDRESS=",
+		"NO_COLOR=",	    "PATH=",	       "CREEL_FAIL=",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -106,15 +107,16 @@ static int parse(struct call *call, struct arena *arena, char *const *argv, stru
 }
 
 /*
- * Everything from 3 on that is not passed to the container is closed when it begins.  What is passed must be open before we
- * open anything ourselves: else our own descriptor would get the number, and with it into the container.
+ * Everything from 3 on that is not passed to the container is closed when it begins.  What is
+ * passed must be open before we open anything ourselves: else our own descriptor would get the
+ * number, and with it into the container.
  */
 static int keep_passed_fds(const struct call *call, struct error *err)
 {
 	unsigned int n = 0;
 
 	if (call->command && call->command->passed_fds && !call->help)
-		n = call->command->passed_fds(call->options) + cli_listen_fds();
+		n = call->command->passed_fds(call->options);
 	if (n > INT_MAX - 3)
 		return error_usage(err, "there are no %u descriptors to preserve", n);
 	for (unsigned int i = 0; i < n; i++)
@@ -125,7 +127,8 @@ static int keep_passed_fds(const struct call *call, struct error *err)
 
 static int open_log(const struct global_options *global, struct error *err)
 {
-	/* Podman reads the file as one JSON value, so by default nothing but the final error is written to it. */
+	/* Podman reads the file as one JSON value, so by default nothing but the final error is
+	 * written to it. */
 	enum log_level level = global->log ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING;
 
 	if (global->log_level.set)
@@ -133,12 +136,13 @@ static int open_log(const struct global_options *global, struct error *err)
 	if (global->debug)
 		level = LOG_LEVEL_DEBUG;
 	return log_open(global->log,
-			global->log_format.set ? (enum log_format)global->log_format.value :
-						 LOG_FORMAT_TEXT,
+			global->log_format.set ? (enum log_format)global->log_format.value
+					       : LOG_FORMAT_TEXT,
 			level, err);
 }
 
-/* Absolute, since hooks and later commands have other working directories; the state must not litter "/". */
+/* Absolute, since hooks and later commands have other working directories; the state must not
+ * litter "/". */
 static int find_root(struct runtime *runtime, const char *given, struct error *err)
 {
 	char *path, here[PATH_MAX];
@@ -243,7 +247,8 @@ static int serve(const struct call *call, struct arena *arena, char **argv, int 
 	return 0;
 }
 
-/* The log is opened whatever the command line says, since engines look for a wrong one there too. */
+/* The log is opened whatever the command line says, since engines look for a wrong one there too.
+ */
 static int run(struct arena *arena, char **argv, int *exit_code, struct error *err)
 {
 	struct call call = { 0 };
@@ -270,7 +275,8 @@ int main(int argc, char **argv)
 	int exit_code = 0;
 
 	(void)argc;
-	/* A caller may have closed 0, 1 or 2, and set modes and signals as it likes (SECURITY H-01 to H-03). */
+	/* A caller may have closed 0, 1 or 2, and set modes and signals as it likes (SECURITY H-01
+	 * to H-03). */
 	if (fd_ensure_standard(&err) < 0) {
 		log_error(&err);
 		return 1;

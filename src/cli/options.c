@@ -1,4 +1,5 @@
-/* Parses a command line by table, the way of runc's users: long options with one dash or two, in any order. */
+/* Parses a command line by table, the way of runc's users: long options with one dash or two, in
+ * any order. */
 #include <creel/options.h>
 
 #include <limits.h>
@@ -133,7 +134,11 @@ bool options_parse_bytes(const char *text, int64_t *bytes)
 bool options_parse_time(const char *text, int64_t *milliseconds)
 {
 	static const struct name_value units[] = {
-		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { NULL, 0 },
+		{"ms",	1	  },
+		     { "s",  1000	 },
+		    { "m",  60000	 },
+		    { "h",  3600000},
+		      { NULL, 0	},
 	};
 	int64_t total = 0;
 	uint64_t value;
@@ -165,6 +170,19 @@ bool options_parse_time(const char *text, int64_t *milliseconds)
 	return true;
 }
 
+static int hint_all(const struct name_list *list, struct error *err)
+{
+	char all[256] = "";
+
+	for (size_t i = 0; i < list->n; i++) {
+		size_t used = strlen(all);
+
+		snprintf(all + used, sizeof(all) - used, "%s%s", i == 0 ? "" : ", ",
+			 list->names[i]);
+	}
+	return error_hint(err, "it is one of: %s", all);
+}
+
 static int store_choice(const struct option_row *row, const char *value, struct optional *target,
 			struct error *err)
 {
@@ -183,7 +201,7 @@ static int store_choice(const struct option_row *row, const char *value, struct 
 	nearest = text_nearest(value, list.names);
 	if (nearest)
 		return error_hint(err, "did you mean %s?", nearest);
-	return error_hint(err, "it is one of: %s", row->argument);
+	return hint_all(&list, err);
 }
 
 static int store_number(const struct option_row *row, const char *value, unsigned int *target,

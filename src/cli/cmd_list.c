@@ -1,0 +1,193 @@
+/* `creel list`: all containers under one state root, as a table or as JSON. */
+#include <creel/cli.h>
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <creel/error.h>
+#include <creel/file.h>
+#include <creel/json.h>
+#include <creel/log.h>
+
+enum list_format {
+	LIST_TABLE,
+	LIST_JSON,
+};
+
+struct list_arguments {
+	struct optional format;
+	bool quiet;
+};
+
+static const struct name_value list_format_names[] = {
+	{"table", LIST_TABLE},
+	{ "json", LIST_JSON },
+	{ NULL,	0	  },
+};
+
+static const struct option_row list_rows[] = {
+	O_CHOICE(struct list_arguments, format, "f", "format", "table|json", list_format_names,
+		 "how it looks (default: table)", .group = "Options"),
+	O_FLAG(struct list_arguments, quiet, "q", "quiet", "the ids alone, one a line"),
+};
+
+/* What is shown of one container. */
+struct row {
+	struct oci_state state;
+	bool broken; /* its state cannot be read: only the id is known */
+};
+
+/* Read from the file itself: a static program cannot load the modules that name services are made
+ * of. */
+static char *user_name(struct arena *arena, const char *passwd, uint64_t uid)
+{
+	char wanted[32];
+
+	snprintf(wanted, sizeof(wanted), ":%" PRIu64 ":", uid);
+	for (const char *line = passwd; line && *line;) {
+		const char *end = strchr(line, '\n');
+		const char *name_end = strchr(line, ':');
+		/* name:password:uid:... */
+		const char *uid_colon = name_end ? strchr(name_end + 1, ':') : NULL;
+
+		if (uid_colon && (!end || uid_colon < end) && text_starts_with(uid_colon, wanted))
+			return arena_strndup(arena, line, (size_t)(name_end - line));
+		line = end ? end + 1 : NULL;
+	}
+	return text_format(arena, "#%" PRIu64, uid);
+}
+
+static const char *read_passwd(struct arena *arena)
+{
+	struct error err = { 0 };
+	const char *passwd =
+	    file_read(arena, AT_FDCWD, "/etc/passwd", FILE_DOCUMENT_MAX, NULL, &err);
+
+	if (!passwd)
+		error_ignore(&err, "owners are shown by number");
+	return passwd;
+}
+
+/* False when the container went away meanwhile. */
+static bool describe(struct cli *cli, char *id, const char *passwd, struct row *row)
+{
+	auto_container container = { .dir = -1 };
+	struct error err = { 0 };
+
+	*row = (struct row){ .state = { .id = id } };
+	if (container_open(&cli->runtime, id, CONTAINER_NO_LOCK, &container, &err) < 0) {
+		if (err.kind == ERROR_STATE)
+			return false;
+		log_warning("cannot read the state of container %s: %s", id, err.what);
+		row->broken = true;
+		return true;
+	}
+	state_describe(&container.state, container.status, &row->state);
+	row->state.owner = user_name(cli->runtime.arena, passwd, container.state.owner.value);
+	return true;
+}
+
+static void print_json(struct arena *arena, const struct row *rows, size_t n)
+{
+	struct json_writer *w = json_writer_new(arena, 0);
+
+	json_write_array(w);
+	for (size_t i = 0; i < n; i++)
+		if (!rows[i].broken)
+			schema_encode(&oci_state_schema, &rows[i].state, w);
+	json_write_end(w);
+	puts(json_writer_text(w, NULL));
+}
+
+#define COLUMNS 6
+
+struct line {
+	const char *cells[COLUMNS];
+};
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static struct line line_of(struct arena *arena, const struct row *row)
+{
+	const struct oci_state *state = &row->state;
+	const char *status =
+	    row->broken ? "broken" : name_of(oci_status_names, (int)state->status.value);
+
+	return (struct line){
+		{
+		    state->id,
+		    text_format(arena, "%" PRIu64, state->pid.value),
+		    status, or_empty(state->bundle),
+		    or_empty(state->created),
+		    or_empty(state->owner),
+		 }
+	};
+}
+
+/* As runc's table: columns at least 12 wide, 3 blanks apart; nothing behind the last. */
+static void print_table(struct arena *arena, const struct row *rows, size_t n)
+{
+	static const struct line head = {
+		{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}
+	};
+	struct line *lines = arena_array(arena, n + 1, sizeof(*lines));
+	int width[COLUMNS] = { 0 };
+
+	lines[0] = head;
+	for (size_t i = 0; i < n; i++)
+		lines[i + 1] = line_of(arena, &rows[i]);
+	for (size_t i = 0; i <= n; i++)
+		for (size_t c = 0; c < COLUMNS; c++) {
+			int wanted = (int)strlen(lines[i].cells[c]) + 3;
+
+			wanted = wanted < 12 ? 12 : wanted;
+			width[c] = wanted > width[c] ? wanted : width[c];
+		}
+	for (size_t i = 0; i <= n; i++) {
+		for (size_t c = 0; c + 1 < COLUMNS; c++)
+			printf("%-*s", width[c], lines[i].cells[c]);
+		printf("%s\n", lines[i].cells[COLUMNS - 1]);
+	}
+}
+
+static int run(struct cli *cli, struct error *err)
+{
+	const struct list_arguments *arguments = cli->options;
+	struct arena *arena = cli->runtime.arena;
+	const char *passwd = read_passwd(arena);
+	struct strings ids = { 0 };
+	struct row *rows;
+	size_t n = 0;
+
+	if (container_list(&cli->runtime, &ids, err) < 0)
+		return -1;
+	if (arguments->quiet) {
+		for (size_t i = 0; i < ids.n; i++)
+			puts(ids.items[i]);
+		return 0;
+	}
+	rows = arena_array(arena, ids.n, sizeof(*rows));
+	for (size_t i = 0; i < ids.n; i++)
+		if (describe(cli, ids.items[i], passwd, &rows[n]))
+			n++;
+	if (arguments->format.value == LIST_JSON)
+		print_json(arena, rows, n);
+	else
+		print_table(arena, rows, n);
+	return 0;
+}
+
+const struct command command_list = {
+	.name = "list",
+	.arguments = "",
+	.purpose = "List the containers",
+	.example = "creel list --format json",
+	.options = { .tables = { OPTION_TABLE(list_rows) } },
+	.options_size = sizeof(struct list_arguments),
+	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.run = run,
+};
