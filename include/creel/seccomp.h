@@ -19,3 +19,6 @@ struct seccomp_program {
 /* Installs it for this process; *LISTENER receives the notification descriptor or -1. */
 int seccomp_install(const struct seccomp_program *program, int *listener, struct error *err)
 	must_check;
+
+/* Whether this kernel knows the SECCOMP_FILTER_FLAG_*; installs nothing. */
+bool seccomp_has_flag(unsigned int flag);
