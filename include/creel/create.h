@@ -49,6 +49,8 @@ struct create {
 	int console;	   /* the pty's master for a foreground `run`, or -1 */
 	bool hooks_begun;  /* some runtime hook ran: poststop hooks are owed */
 	bool made_rdt;
+	bool unit_asked;   /* systemd was asked for the unit: it may exist */
+	bool unit_silent;  /* and did not answer in time */
 	bool dead;	   /* delete: the init is gone, so a namespace need not be killed twice */
 	bool leftover;	   /* an undo failed: the state directory stays, so that delete can try again */
 	struct error leftover_error;

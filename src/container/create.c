@@ -205,10 +205,14 @@ static int undo_sources(struct create *create, struct error *err)
 
 /* ---- 6: stage ---- */
 
-/* S is needed to walk from our namespaces to others; where all of them are simply new, P clones I itself. */
+/*
+ * S is needed to walk from our namespaces to others, and for systemd, which moves a process that exists; where all namespaces
+ * are simply new, P clones I itself.
+ */
 static bool needs_stage(const struct create *create)
 {
 	return create->plan.namespaces.joins_n > 0 ||
+	       create->plan.cgroup.manager == CGROUP_MANAGER_SYSTEMD ||
 	       (create->plan.namespaces.create & (CLONE_NEWUSER | CLONE_NEWTIME));
 }
 
@@ -508,6 +512,8 @@ static const struct step create_steps[] = {
 	/* Before the fork, since the processes are born in it. */
 	{ "making the cgroup", create_make_cgroup, create_undo_cgroup },
 	{ "starting the container's first process", make_stage, undo_stage },
+	/* While S waits: what it makes is then born in the unit. */
+	{ "giving the container to systemd", create_make_adoption, create_undo_adoption },
 	{ "making namespaces", make_namespaces, undo_namespaces },
 	/* As soon as the network namespace exists. */
 	{ "moving devices into the container", make_devices, undo_devices },

@@ -11,6 +11,24 @@
 #define KILL_TIMEOUT_MS	  10000
 #define REMOVE_TIMEOUT_MS 5000
 
+int create_equip_cgroup(struct create *create, struct error *err)
+{
+	const struct plan_cgroup *plan = &create->plan.cgroup;
+
+	if (plan->filter_devices) {
+		size_t length;
+		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
+							  plan->devices_n, &length);
+
+		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
+			return error_at(err, "/linux/resources/devices");
+	}
+	if (plan->delegate)
+		return cgroup_delegate(create->cgroup.fd, plan->delegate_uid, plan->delegate_gid,
+				       err);
+	return 0;
+}
+
 int create_make_cgroup(struct create *create, struct error *err)
 {
 	struct plan_cgroup *plan = &create->plan.cgroup;
@@ -33,18 +51,7 @@ int create_make_cgroup(struct create *create, struct error *err)
 		(struct optional_uint){ .set = true, .value = create->cgroup.made };
 	if (state_mark_cgroup(create->container.dir, create->cgroup.made, err) < 0)
 		return -1;
-	if (plan->filter_devices) {
-		size_t length;
-		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
-							  plan->devices_n, &length);
-
-		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
-			return error_at(err, "/linux/resources/devices");
-	}
-	if (plan->delegate)
-		return cgroup_delegate(create->cgroup.fd, plan->delegate_uid, plan->delegate_gid,
-				       err);
-	return 0;
+	return create_equip_cgroup(create, err);
 }
 
 int create_undo_cgroup(struct create *create, struct error *err)

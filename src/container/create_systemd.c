@@ -1,0 +1,136 @@
+/*
+ * The row of the create table that gives a container to systemd: S is put into a scope of its own before it makes the
+ * container's namespaces and processes, which are then born there.
+ */
+#include "create_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <creel/cgroup.h>
+#include <creel/cgroup_systemd.h>
+#include <creel/create.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/process.h>
+#include <creel/procfs.h>
+
+#define KILL_TIMEOUT_MS 10000
+#define CGROUP_FILE_MAX 65536
+
+/* The cgroup that systemd has put S into; it must be the unit's, or limits and kills would hit somebody else. */
+static char *cgroup_of_stage(const struct create *create, struct error *err)
+{
+	const char *unit = create->plan.cgroup.unit;
+	char file[32], text[CGROUP_FILE_MAX];
+	char *rest = text;
+
+	snprintf(file, sizeof(file), "%d/cgroup", create->stage);
+	if (procfs_read(create->runtime->procfs, file, text, sizeof(text)) < 0) {
+		error_system(err, errno, "cannot read the cgroup of the container's first process");
+		return NULL;
+	}
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+		const char *name = strrchr(line, '/');
+
+		if (!text_starts_with(line, "0::/"))
+			continue;
+		if (text_equal(name + 1, unit))
+			return arena_strdup(create->runtime->arena, line + strlen("0::"));
+		error_system(err, 0, "systemd started the unit %s, but its process is in the "
+				     "cgroup %s",
+			     unit, line + strlen("0::"));
+		return NULL;
+	}
+	error_unsupported(err, "systemd does not use cgroup version 2 on this host");
+	error_hint(err, "boot with systemd.unified_cgroup_hierarchy=1");
+	return NULL;
+}
+
+static int take_cgroup(struct create *create, struct error *err)
+{
+	struct state *state = &create->container.state;
+	int root = create->runtime->cgroup_root;
+
+	if (root < 0)
+		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
+	state->cgroup = cgroup_of_stage(create, err);
+	if (!state->cgroup)
+		return -1;
+	/* Slices belong to systemd: it makes and removes them. */
+	state->cgroup_made = (struct optional_uint){ .set = true, .value = 1 };
+	if (state_write(create->container.dir, state, err) < 0)
+		return -1;
+	create->cgroup = (struct cgroup){
+		.fd = cgroup_open(root, state->cgroup, err),
+		.path = state->cgroup,
+		.made = 1,
+	};
+	/* What systemd does not manage (hugetlb, rdma) is not enabled by delegation. */
+	if (create->cgroup.fd < 0 ||
+	    cgroup_enable(root, state->cgroup, &create->plan.cgroup.writes, err) < 0)
+		return -1;
+	return create_equip_cgroup(create, err);
+}
+
+int create_make_adoption(struct create *create, struct error *err)
+{
+	const struct plan_cgroup *plan = &create->plan.cgroup;
+	const struct systemd_scope scope = {
+		.unit = plan->unit,
+		.pid = create->stage,
+		.properties = plan->properties,
+		.properties_n = plan->properties_n,
+	};
+
+	if (plan->manager != CGROUP_MANAGER_SYSTEMD)
+		return 0;
+	if (text_ends_with(plan->unit, ".slice")) {
+		error_unsupported(err, "%s is a slice: systemd keeps no processes in one",
+				  plan->unit);
+		return error_at(err, plan->where);
+	}
+	if (systemd_start(&scope, create->runtime->timeout_ms, &create->unit_asked, err) < 0) {
+		create->unit_silent = err->errnum == ETIMEDOUT;
+		return err->kind == ERROR_STATE ? error_at(err, plan->where) : -1;
+	}
+	return take_cgroup(create, err);
+}
+
+static int kill_all(struct create *create, struct error *err)
+{
+	struct error gone = { 0 };
+
+	if (create->stage_fd >= 0 && process_signal(create->stage_fd, SIGKILL, &gone) < 0)
+		error_ignore(&gone, "the stage is dead already");
+
+	auto_fd cgroup = container_cgroup(create->runtime, &create->container);
+
+	return cgroup < 0 ? 0 : cgroup_kill(cgroup, KILL_TIMEOUT_MS, err);
+}
+
+int create_undo_adoption(struct create *create, struct error *err)
+{
+	const struct state *state = &create->container.state;
+	int timeout_ms = create->runtime->timeout_ms;
+
+	if (!state->unit)
+		return 0;
+	if (!create->unit_asked && !state->cgroup_made.set) {
+		/*
+		 * A unit of that name is somebody else's, or ends by itself: S died with the create that made it.  Only a
+		 * failed one would stay and keep its name.
+		 */
+		return create->options ? 0 : systemd_reset_failed(state->unit, timeout_ms, err);
+	}
+	/* Else the stop would send SIGTERM first, and wait. */
+	if (kill_all(create, err) < 0)
+		return -1;
+	/* Whoever did not answer need not be asked again: a scope without processes ends by itself. */
+	if (create->unit_silent)
+		return 0;
+	return systemd_stop(state->unit, timeout_ms, err);
+}

@@ -1,0 +1,445 @@
+/*
+ * The connection to systemd: loading libsystemd, finding the manager, and calls that end by one deadline.  sd-bus's own
+ * waits are not used where they have no limit: opening a bus, flushing and closing it.
+ */
+#include "systemd_bus.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <creel/error.h>
+#include <creel/log.h>
+#include <creel/text.h>
+
+#define LIBRARY	    "libsystemd.so.0"
+#define DESTINATION "org.freedesktop.systemd1"
+#define OBJECT	    "/org/freedesktop/systemd1"
+#define MANAGER	    "org.freedesktop.systemd1.Manager"
+
+#define SYSTEM_PRIVATE "/run/systemd/private"
+
+enum {
+	DEFAULT_TIMEOUT_MS = 10000,
+	ADDRESS_SIZE = 512,
+	FIRST_PAUSE_US = 1000,
+	LAST_PAUSE_US = 50000,
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t left_us(const struct systemd_bus *bus)
+{
+	uint64_t now = now_us();
+
+	/* Not 0: sd-bus takes that for its default. */
+	return now < bus->deadline_us ? bus->deadline_us - now : 1;
+}
+
+bool systemd_timed_out(const struct systemd_bus *bus)
+{
+	return now_us() >= bus->deadline_us;
+}
+
+static int did_not_answer(const struct systemd_bus *bus, const char *goal, struct error *err)
+{
+	int tenths = bus->timeout_ms / 100;
+
+	error_system(err, ETIMEDOUT, "systemd did not answer in %d.%d s: waited for %s",
+		     tenths / 10, tenths % 10, goal);
+	return error_hint(err, "it or its bus is overloaded or stopped; see \"systemctl "
+			       "list-jobs\" and the journal");
+}
+
+/* ---- the library ---- */
+
+static const struct {
+	const char *name;
+	size_t offset;
+} functions[] = {
+#define SYSTEMD_ROW(name) { #name, offsetof(struct systemd_library, name) },
+	SYSTEMD_FUNCTIONS(SYSTEMD_ROW)
+#undef SYSTEMD_ROW
+};
+
+/* It stays loaded until the program ends: nothing would be won by unloading it. */
+static int load_library(struct systemd_library *library, struct error *err)
+{
+	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	if (!handle) {
+		error_unsupported(err, "cannot load %s: %s", LIBRARY, dlerror());
+		return error_hint(err, "install libsystemd, or leave out --systemd-cgroup");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		void *function = dlsym(handle, functions[i].name);
+
+		if (!function)
+			return error_unsupported(err, "%s is too old: it has no %s", LIBRARY,
+						 functions[i].name);
+		memcpy((char *)library + functions[i].offset, &function, sizeof(function));
+	}
+	return 0;
+}
+
+/* ---- the address ---- */
+
+struct address {
+	char text[ADDRESS_SIZE];
+	bool direct;
+};
+
+/* "unix:path=..." of DIRECTORY/NAME with what an address cannot hold written as %XX; false when it does not exist. */
+static bool address_of(struct address *address, const char *directory, const char *name,
+		       bool direct)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "-_/.\\";
+	char path[ADDRESS_SIZE / 3 - 16];
+	int n = snprintf(path, sizeof(path), "%s%s", directory, name);
+	char *to = address->text;
+
+	if (n < 0 || (size_t)n >= sizeof(path) || access(path, F_OK) < 0)
+		return false;
+	to += sprintf(to, "unix:path=");
+	for (const char *from = path; *from; from++)
+		to += sprintf(to, strchr(plain, *from) ? "%c" : "%%%02x", (unsigned char)*from);
+	address->direct = direct;
+	return true;
+}
+
+static bool address_from_environment(struct address *address, const char *name)
+{
+	const char *value = getenv(name);
+
+	if (!value || !*value || strlen(value) >= sizeof(address->text))
+		return false;
+	strcpy(address->text, value);
+	address->direct = false;
+	return true;
+}
+
+/*
+ * Root of the user namespace that the system's systemd runs in talks to that one.  Root of a nested one (podman's) sees its
+ * socket as somebody else's, and is in truth an ordinary user.
+ */
+static bool is_user(void)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return true;
+	return stat(SYSTEM_PRIVATE, &st) == 0 && st.st_uid != 0;
+}
+
+static size_t system_addresses(struct address *list)
+{
+	size_t n = 0;
+
+	n += address_of(&list[n], SYSTEM_PRIVATE, "", true);
+	if (address_from_environment(&list[n], "DBUS_SYSTEM_BUS_ADDRESS"))
+		return n + 1;
+	return n + address_of(&list[n], "/run/dbus/system_bus_socket", "", false);
+}
+
+static size_t user_addresses(struct address *list)
+{
+	const char *directory = getenv("XDG_RUNTIME_DIR");
+	char guess[64];
+	size_t n = 0;
+
+	/* Engines call `delete` and `kill` with fewer variables than `create`. */
+	snprintf(guess, sizeof(guess), "/run/user/%u", (unsigned int)geteuid());
+	if (!directory || !*directory)
+		directory = guess;
+	n += address_of(&list[n], directory, "/systemd/private", true);
+	if (address_from_environment(&list[n], "DBUS_SESSION_BUS_ADDRESS"))
+		return n + 1;
+	return n + address_of(&list[n], directory, "/bus", false);
+}
+
+static int no_address(bool user, struct error *err)
+{
+	if (!user) {
+		error_unsupported(err, "systemd cannot be reached: neither %s nor the system bus "
+				       "is there",
+				  SYSTEM_PRIVATE);
+		return error_hint(err, "leave out --systemd-cgroup where systemd is not process 1");
+	}
+	error_unsupported(err, "the user's systemd cannot be reached: no socket in XDG_RUNTIME_DIR "
+			       "and no DBUS_SESSION_BUS_ADDRESS");
+	return error_hint(err, "install dbus-user-session and log in anew, or run \"loginctl "
+			       "enable-linger\"; XDG_RUNTIME_DIR must be set");
+}
+
+/* ---- connecting ---- */
+
+static void pause_us(long us)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
+}
+
+/* Authentication and, on a bus, Hello: 0 when the connection can be used, else a negative errno. */
+static int become_ready(struct systemd_bus *bus)
+{
+	const struct systemd_library *lib = &bus->library;
+
+	for (;;) {
+		int result = lib->sd_bus_process(bus->bus, NULL);
+
+		if (result < 0)
+			return result;
+		if (lib->sd_bus_is_ready(bus->bus) > 0)
+			return 0;
+		if (systemd_timed_out(bus))
+			return -ETIMEDOUT;
+		if (result == 0)
+			result = lib->sd_bus_wait(bus->bus, left_us(bus));
+		if (result < 0 && result != -EINTR)
+			return result;
+	}
+}
+
+static void disconnect(struct systemd_bus *bus)
+{
+	/* Without a flush, which would wait for a dead peer. */
+	if (bus->bus)
+		bus->library.sd_bus_close_unref(bus->bus);
+	bus->bus = NULL;
+}
+
+static int connect_to(struct systemd_bus *bus, const struct address *address)
+{
+	const struct systemd_library *lib = &bus->library;
+	int result = lib->sd_bus_new(&bus->bus);
+
+	if (result >= 0)
+		result = lib->sd_bus_set_address(bus->bus, address->text);
+	if (result >= 0 && !address->direct)
+		result = lib->sd_bus_set_bus_client(bus->bus, true);
+	if (result >= 0)
+		result = lib->sd_bus_set_method_call_timeout(bus->bus, left_us(bus));
+	if (result >= 0)
+		result = lib->sd_bus_start(bus->bus);
+	if (result >= 0)
+		result = become_ready(bus);
+	bus->direct = address->direct;
+	if (result < 0)
+		disconnect(bus);
+	return result;
+}
+
+/* JobRemoved(id, job, unit, result) of our job.  What comes before our answer is dispatched after it. */
+static int on_job_removed(sd_bus_message *message, void *argument, sd_bus_error *unused)
+{
+	struct systemd_bus *bus = argument;
+	const char *job, *unit, *result;
+	uint32_t id;
+
+	(void)unused;
+	if (bus->library.sd_bus_message_read(message, "uoss", &id, &job, &unit, &result) >= 0 &&
+	    strcmp(job, bus->job.path) == 0)
+		snprintf(bus->job.result, sizeof(bus->job.result), "%s", result);
+	return 0;
+}
+
+/*
+ * Before the first job is made, or its end could be missed.  The daemon and systemd read what comes from one connection in
+ * order, so neither answer need be waited for.  A direct connection gets all signals, without a sender.
+ */
+static int subscribe(struct systemd_bus *bus)
+{
+	const struct systemd_library *lib = &bus->library;
+	int result = lib->sd_bus_match_signal_async(bus->bus, NULL,
+						    bus->direct ? NULL : DESTINATION, OBJECT,
+						    MANAGER, "JobRemoved", on_job_removed, NULL,
+						    bus);
+
+	if (result < 0 || bus->direct)
+		return result;
+	return lib->sd_bus_call_method_async(bus->bus, NULL, DESTINATION, OBJECT, MANAGER,
+					     "Subscribe", NULL, NULL, NULL);
+}
+
+/* A full queue of a busy listener, or a manager that executes itself anew: worth another try. */
+static bool passes(int errnum)
+{
+	return errnum == EAGAIN || errnum == ECONNRESET || errnum == ENOTCONN || errnum == EPIPE ||
+	       errnum == EINTR;
+}
+
+static int connect_any(struct systemd_bus *bus, const struct address *list, size_t n,
+		       struct error *err)
+{
+	int result = -ENOENT;
+	size_t at = 0;
+
+	for (long pause = FIRST_PAUSE_US; at < n; pause *= 2) {
+		result = connect_to(bus, &list[at]);
+		if (result >= 0)
+			result = subscribe(bus);
+		if (result >= 0)
+			return 0;
+		disconnect(bus);
+		if (systemd_timed_out(bus))
+			return did_not_answer(bus, "the connection", err);
+		log_debug("cannot connect to systemd at %s: %s", list[at].text, strerror(-result));
+		if (passes(-result))
+			pause_us(pause < LAST_PAUSE_US ? pause : LAST_PAUSE_US);
+		else
+			at++;
+	}
+	return error_system(err, -result, "cannot connect to systemd at %s", list[n - 1].text);
+}
+
+int systemd_reopen(struct systemd_bus *bus, struct error *err)
+{
+	struct address list[3];
+	bool user = is_user();
+	size_t n = user ? user_addresses(list) : system_addresses(list);
+
+	disconnect(bus);
+	return n == 0 ? no_address(user, err) : connect_any(bus, list, n, err);
+}
+
+int systemd_open(struct systemd_bus *bus, int timeout_ms, struct error *err)
+{
+	*bus = (struct systemd_bus){
+		.timeout_ms = timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS,
+	};
+	bus->deadline_us = now_us() + (uint64_t)bus->timeout_ms * 1000;
+	if (load_library(&bus->library, err) < 0)
+		return -1;
+	return systemd_reopen(bus, err);
+}
+
+void systemd_close(struct systemd_bus *bus)
+{
+	disconnect(bus);
+}
+
+/* ---- calls ---- */
+
+int systemd_method(struct systemd_bus *bus, const char *method, sd_bus_message **message,
+		   struct error *err)
+{
+	int result = bus->library.sd_bus_message_new_method_call(
+		bus->bus, message, bus->direct ? NULL : DESTINATION, OBJECT, MANAGER, method);
+
+	if (result < 0)
+		return error_system(err, -result, "cannot make the call %s for systemd", method);
+	return 0;
+}
+
+/* sd-bus names its own failures too, and a daemon may answer for a systemd that does not. */
+static bool is_answer(const char *name)
+{
+	static const char *const others[] = {
+		"System.Error.",
+		"org.freedesktop.DBus.Error.NoReply",
+		"org.freedesktop.DBus.Error.Timeout",
+		"org.freedesktop.DBus.Error.Disconnected",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (text_starts_with(name, others[i]))
+			return false;
+	return name[0];
+}
+
+static void keep_refusal(const sd_bus_error *failure, struct systemd_refusal *refusal)
+{
+	*refusal = (struct systemd_refusal){ .is_answer = false };
+	if (failure->name)
+		error_clean_text(refusal->name, sizeof(refusal->name), failure->name);
+	if (failure->message)
+		error_clean_text(refusal->text, sizeof(refusal->text), failure->message);
+	refusal->is_answer = is_answer(refusal->name);
+}
+
+static int read_answer(struct systemd_bus *bus, sd_bus_message *reply, char type)
+{
+	const char *path = NULL;
+	int result = 0;
+
+	if (type == 'o') {
+		result = bus->library.sd_bus_message_read(reply, "o", &path);
+		bus->job = (struct systemd_job){ 0 };
+		if (result >= 0)
+			snprintf(bus->job.path, sizeof(bus->job.path), "%s", path);
+	}
+	return result;
+}
+
+int systemd_call(struct systemd_bus *bus, sd_bus_message *message, const char *goal, char type,
+		 struct systemd_refusal *refusal, struct error *err)
+{
+	const struct systemd_library *lib = &bus->library;
+	sd_bus_error failure = SD_BUS_ERROR_NULL;
+	sd_bus_message *reply = NULL;
+	int result = lib->sd_bus_call(bus->bus, message, left_us(bus), &failure, &reply);
+
+	keep_refusal(&failure, refusal);
+	lib->sd_bus_error_free(&failure);
+	if (result >= 0)
+		result = read_answer(bus, reply, type);
+	lib->sd_bus_message_unref(reply);
+	if (result >= 0)
+		return 0;
+	if (systemd_timed_out(bus))
+		return did_not_answer(bus, goal, err);
+	if (refusal->is_answer)
+		return error_system(err, 0, "systemd refused %s: %s", goal, refusal->text);
+	return error_system(err, -result, "cannot ask systemd for %s", goal);
+}
+
+int systemd_wait(struct systemd_bus *bus, const char *goal, struct error *err)
+{
+	const struct systemd_library *lib = &bus->library;
+
+	while (!bus->job.result[0]) {
+		int result = lib->sd_bus_process(bus->bus, NULL);
+
+		if (result == 0 && !systemd_timed_out(bus))
+			result = lib->sd_bus_wait(bus->bus, left_us(bus));
+		if (bus->job.result[0])
+			break;
+		if (systemd_timed_out(bus))
+			return did_not_answer(bus, goal, err);
+		if (result < 0 && result != -EINTR)
+			return error_system(err, ENOTCONN, "the connection to systemd broke while "
+							   "waiting for %s", goal);
+	}
+	return 0;
+}
+
+bool systemd_unit_property(struct systemd_bus *bus, const char *unit, const char *interface,
+			   const char *property, char *text, size_t size)
+{
+	const struct systemd_library *lib = &bus->library;
+	char *path = NULL, *value = NULL;
+	int result = lib->sd_bus_path_encode(OBJECT "/unit", unit, &path);
+
+	text[0] = '\0';
+	if (result >= 0)
+		lib->sd_bus_set_method_call_timeout(bus->bus, left_us(bus));
+	if (result >= 0)
+		result = lib->sd_bus_get_property_string(bus->bus, bus->direct ? NULL : DESTINATION,
+							 path, interface, property, NULL, &value);
+	if (result >= 0)
+		error_clean_text(text, size, value);
+	free(path);
+	free(value);
+	return result >= 0;
+}
