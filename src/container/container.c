@@ -145,6 +145,8 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 {
 	*container = (struct container){ .dir = -1, .id = id, .status = OCI_STATUS_CREATING };
 
+	if (container_check_id(id, err) < 0)
+		return -1;
 	if (mkdirat(runtime->root, id, 0700) < 0) {
 		if (errno == EEXIST)
 			return error_state(err, "container with given ID already exists: %s", id);

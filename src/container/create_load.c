@@ -105,6 +105,9 @@ int create_read_config(struct create *create, struct runtime *runtime,
 	create_from_state(create, runtime, &(struct container){ .dir = -1 });
 	create->options = options;
 	create->hooks_begun = false;
+	/* The id becomes a part of paths. */
+	if (container_check_id(options->id, err) < 0)
+		return -1;
 	create->plan.bundle = absolute(runtime->arena, options->bundle, err);
 	if (!create->plan.bundle || read_config(create, name, err) < 0)
 		return -1;
