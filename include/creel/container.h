@@ -19,6 +19,7 @@ struct runtime {
 	int procfs;
 	int cgroup_root;       /* of the cgroup2 mount, or -1 */
 	struct facts facts;
+	int trace;	       /* of --trace, or -1 */
 	int timeout_ms;	       /* of every wait that has none of its own; -1: for ever */
 };
 

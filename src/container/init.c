@@ -24,6 +24,7 @@
 #include <creel/process.h>
 #include <creel/procfs.h>
 #include <creel/terminal.h>
+#include <creel/trace.h>
 
 struct init {
 	struct create *create;
@@ -378,8 +379,15 @@ void init_main(struct create *create)
 		_exit(1);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(init_steps); i++) {
-		if (init_steps[i].make(&init, &err) == 0)
+		uint64_t start = trace_now(create->runtime->trace);
+
+		/* Before the exec, which does not return. */
+		if (i + 1 == ARRAY_SIZE(init_steps))
+			trace_span(create->runtime->trace, "I", init_steps[i].name, start);
+		if (init_steps[i].make(&init, &err) == 0) {
+			trace_span(create->runtime->trace, "I", init_steps[i].name, start);
 			continue;
+		}
 		error_while(&err, "%s", init_steps[i].name);
 		message_send_error(init.control >= 0 ? init.control : init.channel, &err);
 		_exit(1);
