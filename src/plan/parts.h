@@ -38,8 +38,6 @@ int plan_namespaces(const struct input *input, struct plan_namespaces *plan,
 		    struct error *err) must_check;
 
 int plan_mounts(const struct input *input, struct plan *plan, struct error *err) must_check;
-/* Is it a bind mount, by type or by option? */
-bool mount_is_bind(const struct oci_mount *mount);
 /* DESTINATION as it is seen from the container's root: absolute, without "//", "." and "..". */
 char *mount_destination(struct arena *arena, const char *destination);
 /* Reads OPTIONS of MOUNT into OP, whose kind and type are known; MAPS belong to the container. */
@@ -69,8 +67,9 @@ int plan_systemd_annotations(const struct input *input, struct plan_cgroup *plan
 /* The unit's properties for the device rules in PLAN. */
 void plan_systemd_devices(struct arena *arena, struct plan_cgroup *plan);
 /* Adds a property, if PLAN is for systemd. */
-struct systemd_property *plan_property(struct arena *arena, struct plan_cgroup *plan, const char *name,
-				    const char *signature, const char *value, const char *where);
+struct systemd_property *plan_property(struct arena *arena, struct plan_cgroup *plan,
+				       const char *name, const char *signature, const char *value,
+				       const char *where);
 void plan_property_value(struct arena *arena, struct systemd_property *property, const char *value);
 /* Reads VALUE, a GVariant in text form, into PROPERTY's signature and values; false when it is none
  * that systemd's units need. */

@@ -9,7 +9,7 @@
 #include <linux/mount.h>
 #include <string.h>
 
-bool mount_is_bind(const struct oci_mount *mount)
+static bool mount_is_bind(const struct oci_mount *mount)
 {
 	return strings_has(&mount->options, "bind") || strings_has(&mount->options, "rbind") ||
 	       (mount->type && strcmp(mount->type, "bind") == 0);

@@ -60,7 +60,7 @@ static const struct option_row {
 	{ "strictatime",	 OPTION_ATIME,	       MOUNT_ATTR_STRICTATIME	      },
 	{ "nostrictatime",  OPTION_ATIME,		 MOUNT_ATTR_RELATIME		     },
  /* Flags of mount(2) that fsconfig(2) does not know: i_version is the filesystem's own
-  affair since Linux 5.17. */
+	 affair since Linux 5.17. */
 	{ "iversion",	      OPTION_NOTHING,	      0					},
 	{ "noiversion",	OPTION_NOTHING,		0					  },
 	{ "silent",	    OPTION_NOTHING,	    0				      },
@@ -71,7 +71,7 @@ static const struct option_row {
 	{ "nomand",	    OPTION_SUPERBLOCK,      0					 },
 	{ "nosymfollow",	 OPTION_SET,	     MOUNT_ATTR_NOSYMFOLLOW		    },
 	{ "symfollow",      OPTION_CLEAR,	     MOUNT_ATTR_NOSYMFOLLOW		    },
- /* mount_is_bind() and mount_is_remount() looked for these before. */
+ /* What kind of mount it is was decided before its options are read. */
 	{ "remount",	     OPTION_NOTHING,	     0				       },
 	{ "bind",		  OPTION_NOTHING,	  0				    },
 	{ "rbind",	   OPTION_FLAG,		MOUNT_RECURSIVE			},

@@ -21,8 +21,9 @@ void plan_property_value(struct arena *arena, struct systemd_property *property,
 	strings_add(arena, &property->values, arena_strdup(arena, value));
 }
 
-struct systemd_property *plan_property(struct arena *arena, struct plan_cgroup *plan, const char *name,
-				    const char *signature, const char *value, const char *where)
+struct systemd_property *plan_property(struct arena *arena, struct plan_cgroup *plan,
+				       const char *name, const char *signature, const char *value,
+				       const char *where)
 {
 	struct systemd_property *property;
 	size_t n = plan->properties_n;
@@ -174,7 +175,8 @@ int plan_systemd(const struct input *input, struct plan_cgroup *plan, struct err
 }
 
 /* "TimeoutStopSec" is what unit files say; the bus knows TimeoutStopUSec, in microseconds. */
-static int convert_seconds(struct arena *arena, struct systemd_property *property, struct error *err)
+static int convert_seconds(struct arena *arena, struct systemd_property *property,
+			   struct error *err)
 {
 	size_t n = strlen(property->name);
 	uint64_t seconds = 0;
