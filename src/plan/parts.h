@@ -22,6 +22,9 @@ const char *pointer_index(struct arena *arena, const char *base, size_t index);
 /* KEY is escaped (RFC 6901). */
 const char *pointer_key(struct arena *arena, const char *base, const char *key);
 
+/* All of LIST in one text. */
+const char *strings_joined(struct arena *arena, const struct strings *list, const char *separator);
+
 /* The entry of `linux.namespaces`, or NULL. */
 const struct oci_namespace *namespace_entry(const struct oci_linux *oci_linux,
 					    enum oci_namespace_type type);

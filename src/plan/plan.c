@@ -37,6 +37,24 @@ const char *pointer_key(struct arena *arena, const char *base, const char *key)
 	return pointer;
 }
 
+const char *strings_joined(struct arena *arena, const struct strings *list, const char *separator)
+{
+	size_t size = 1;
+	char *text;
+	char *end;
+
+	for (size_t i = 0; i < list->n; i++)
+		size += strlen(list->items[i]) + strlen(separator);
+	text = arena_alloc(arena, size);
+	end = text;
+	for (size_t i = 0; i < list->n; i++) {
+		if (i > 0)
+			end = stpcpy(end, separator);
+		end = stpcpy(end, list->items[i]);
+	}
+	return text;
+}
+
 static const char *rootfs_path(const struct input *input)
 {
 	const char *path = input->config->root->path;

@@ -60,7 +60,7 @@ static const struct option_row {
 	{ "strictatime",	 OPTION_ATIME,	       MOUNT_ATTR_STRICTATIME	      },
 	{ "nostrictatime",  OPTION_ATIME,		 MOUNT_ATTR_RELATIME		     },
  /* Flags of mount(2) that fsconfig(2) does not know: i_version is the filesystem's own
-	 affair since Linux 5.17. */
+	affair since Linux 5.17. */
 	{ "iversion",	      OPTION_NOTHING,	      0					},
 	{ "noiversion",	OPTION_NOTHING,		0					  },
 	{ "silent",	    OPTION_NOTHING,	    0				      },

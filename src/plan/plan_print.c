@@ -154,15 +154,6 @@ static void put_attributes(struct printer *out, const char *key, uint64_t set, u
 		put_value(out, text_format(out->arena, "%s-clear", key), cleared);
 }
 
-static const char *joined(struct arena *arena, const struct strings *list)
-{
-	const char *text = "";
-
-	for (size_t i = 0; i < list->n; i++)
-		text = text_format(arena, "%s%s%s", text, i ? "," : "", list->items[i]);
-	return text;
-}
-
 static const char *propagation_text(struct arena *arena, unsigned long value)
 {
 	const char *recursive = value & 1UL << 14 ? "r" : "";
@@ -214,7 +205,8 @@ static void print_cgroup_place(struct printer *out, const struct plan_cgroup *cg
 		const struct systemd_property *property = &cgroup->properties[i];
 
 		line_begin(out, "property", property->name);
-		put_value(out, property->signature, joined(out->arena, &property->values));
+		put_value(out, property->signature,
+			  strings_joined(out->arena, &property->values, ","));
 		line_end(out, property->where);
 	}
 }
@@ -261,7 +253,8 @@ static void print_devices_outside(struct printer *out, const struct plan *plan)
 		if (plan->rdt->monitoring)
 			put_value(out, "monitoring", plan->rdt->id);
 		if (plan->rdt->schemata.n > 0)
-			put_value(out, "schemata", joined(out->arena, &plan->rdt->schemata));
+			put_value(out, "schemata",
+				  strings_joined(out->arena, &plan->rdt->schemata, ","));
 		line_end(out, "/linux/intelRdt");
 	}
 }
@@ -322,7 +315,7 @@ static void print_mount(struct printer *out, const struct mount_op *op)
 	if (op->mode)
 		print_node(out, op);
 	if (op->options.n > 0)
-		put_value(out, "options", joined(out->arena, &op->options));
+		put_value(out, "options", strings_joined(out->arena, &op->options, ","));
 	put_attributes(out, "set", op->set, op->clear);
 	put_attributes(out, "all", op->recursive_set, op->recursive_clear);
 	for (size_t i = 0; i < ARRAY_SIZE(op->propagation) && op->propagation[i]; i++)

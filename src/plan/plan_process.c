@@ -93,15 +93,6 @@ static void add_name(struct arena *arena, struct strings *list, const char *name
 		strings_add(arena, list, arena_strdup(arena, name));
 }
 
-static const char *joined(struct arena *arena, const struct strings *list)
-{
-	const char *text = "";
-
-	for (size_t i = 0; i < list->n; i++)
-		text = text_format(arena, "%s%s%s", text, i ? ", " : "", list->items[i]);
-	return text;
-}
-
 /* The names of LIST as a mask of what this kernel has and we may give; the others are collected for
  * one warning. */
 static uint64_t capability_mask(const struct target *to, const struct strings *list,
@@ -130,7 +121,7 @@ static void warn_of_ambient(const struct target *to, uint64_t dropped)
 		if (dropped & (1ULL << i))
 			add_name(to->arena, &names, capability_names[i]);
 	log_warning("%s/capabilities/ambient: %s must be inheritable and permitted too, ignored",
-		    to->context->where, joined(to->arena, &names));
+		    to->context->where, strings_joined(to->arena, &names, ", "));
 }
 
 /* config.md: what cannot be granted SHOULD be a warning, not an error.  An absent object grants
@@ -151,7 +142,7 @@ static void plan_caps(const struct target *to)
 	ambient = capability_mask(to, &caps->ambient, &ignored);
 	if (ignored.n > 0)
 		log_warning("ignoring unknown or unavailable capabilities: [%s]",
-			    joined(to->arena, &ignored));
+			    strings_joined(to->arena, &ignored, ", "));
 	if (out->effective & ~out->permitted)
 		log_warning("%s/capabilities/effective: what is not permitted too is ignored",
 			    to->context->where);
