@@ -19,6 +19,7 @@ struct global_options {
 	struct optional cgroup_manager;
 	struct optional rootless; /* enum rootless */
 	struct optional timeout;  /* ms */
+	const char *trace;
 	bool version;
 };
 

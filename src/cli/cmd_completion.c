@@ -138,8 +138,11 @@ static void print_zsh(FILE *out)
 		     "_creel() {\n"
 		     "\tlocal curcontext=$curcontext state line\n"
 		     "\tlocal -a commands=(\n");
-	for (size_t i = 0; commands[i]; i++)
-		fprintf(out, "\t\t'%s:%s'\n", commands[i]->name, commands[i]->purpose);
+	for (size_t i = 0; commands[i]; i++) {
+		fprintf(out, "\t\t'%s:", commands[i]->name);
+		print_plain(out, commands[i]->purpose);
+		fprintf(out, "'\n");
+	}
 	fprintf(out, "\t)\n\t_arguments -C '--help[print the usage]'");
 	options_each(&global_options, zsh_option, out);
 	fprintf(out, " \\\n\t\t'1:command:->command' '*::argument:->argument'\n"

@@ -138,7 +138,7 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_features = {
 	.name = "features",
 	.arguments = "",
-	.purpose = "Print what creel understands, as the specification's JSON",
+	.purpose = "Print what creel understands, as JSON",
 	.example = "creel features",
 	.run = run,
 };

@@ -6,6 +6,7 @@
 
 #include <creel/error.h>
 #include <creel/file.h>
+#include <creel/json.h>
 #include <creel/log.h>
 #include <creel/verbs.h>
 
@@ -51,8 +52,15 @@ static const struct option_row update_rows[] = {
 	      "weight of block I/O, from 10 to 1000"),
 };
 
-static int read_document(struct cli *cli, const char *name, struct oci_resources *resources,
-			 struct error *err)
+/* Where the limits were read from. */
+struct document {
+	const char *name;
+	const char *text; /* NULL: the command line */
+	const struct json *tree;
+};
+
+static int read_document(struct cli *cli, const char *name, struct document *document,
+			 struct oci_resources *resources, struct error *err)
 {
 	struct arena *arena = cli->runtime.arena;
 	bool standard = text_equal(name, "-");
@@ -62,8 +70,21 @@ static int read_document(struct cli *cli, const char *name, struct oci_resources
 
 	if (!text)
 		return error_while(err, "cannot read the resources");
-	return schema_parse(&oci_resources_schema, arena, standard ? "standard input" : name, text,
-			    size, resources, NULL, err);
+	document->name = standard ? "standard input" : name;
+	document->text = text;
+	return schema_parse(&oci_resources_schema, arena, document->name, text, size, resources,
+			    &document->tree, err);
+}
+
+/* A limit that cannot be set has a pointer; it leads into the document, or nowhere. */
+static void locate(const struct document *document, struct error *err)
+{
+	if (document->tree)
+		json_locate(document->tree, document->name, document->text, err);
+	if (document->text && err->where[0] && !err->file[0])
+		snprintf(err->file, sizeof(err->file), "%s", document->name);
+	if (!document->text)
+		err->where[0] = '\0';
 }
 
 static int to_unsigned(const char *option, const struct optional *from, struct optional_uint *to,
@@ -106,6 +127,7 @@ static int run(struct cli *cli, struct error *err)
 	struct oci_pids pids = { .limit = arguments->pids_limit };
 	struct oci_block_io block_io = { 0 };
 	struct oci_cpu cpu = { 0 };
+	struct document document = { 0 };
 	struct oci_resources resources = {
 		.memory = &memory,
 		.cpu = &cpu,
@@ -118,12 +140,15 @@ static int run(struct cli *cli, struct error *err)
 	if (arguments->resources) {
 		/* The document says all: runc ignores the other options as well. */
 		resources = (struct oci_resources){ 0 };
-		if (read_document(cli, arguments->resources, &resources, err) < 0)
+		if (read_document(cli, arguments->resources, &document, &resources, err) < 0)
 			return -1;
 	} else if (fill_cpu(arguments, &cpu, err) < 0 ||
 		   to_unsigned("blkio-weight", &arguments->blkio_weight, &block_io.weight, err) < 0)
 		return -1;
-	return verb_update(&cli->runtime, cli->arguments.items[0], &resources, err);
+	if (verb_update(&cli->runtime, cli->arguments.items[0], &resources, err) == 0)
+		return 0;
+	locate(&document, err);
+	return -1;
 }
 
 const struct command command_update = {

@@ -52,6 +52,7 @@ static const struct option_row global_rows[] = {
 	O_FLAG(GLOBAL, debug, NULL, "debug", "log everything: --log-level debug"),
 	O_TIME(GLOBAL, timeout, NULL, "timeout", "TIME",
 	       "give up when a container's setup is silent for so long", .group = "Other"),
+	O_STRING(GLOBAL, trace, NULL, "trace", "FILE", "write a timeline of every step to FILE"),
 	O_FLAG(GLOBAL, version, "vV", "version", "print the version"),
 };
 

@@ -17,6 +17,7 @@
 #include <creel/log.h>
 #include <creel/procfs.h>
 #include <creel/sealed.h>
+#include <creel/trace.h>
 
 /* The command line, understood. */
 struct call {
@@ -36,7 +37,7 @@ static bool is_known_variable(const char *variable)
 	static const char *const names[] = {
 		"XDG_RUNTIME_DIR=", "NOTIFY_SOCKET=",  "LISTEN_FDS=",
 		"LISTEN_PID=",	    "LISTEN_FDNAMES=", "DBUS_SESSION_BUS_ADDRESS=",
-		"NO_COLOR=",	    "PATH=",	       "CREEL_FAIL=",
+		"NO_COLOR=",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -189,6 +190,11 @@ static int open_runtime(struct cli *cli, char **argv, unsigned int needs, struct
 		return 0;
 	if (open_host(runtime, argv, needs, err) < 0)
 		return -1;
+	if (cli->global->trace) {
+		runtime->trace = trace_open(cli->global->trace, err);
+		if (runtime->trace < 0)
+			return -1;
+	}
 	if (!(needs & (NEEDS_ROOT | NEEDS_MADE_ROOT)))
 		return 0;
 	if (find_root(runtime, cli->global->root, err) < 0)
@@ -201,6 +207,7 @@ static void close_runtime(struct runtime *runtime)
 	fd_close(&runtime->root);
 	fd_close(&runtime->procfs);
 	fd_close(&runtime->cgroup_root);
+	fd_close(&runtime->trace);
 }
 
 static int call_command(const struct call *call, struct arena *arena, char **argv, int *exit_code,
@@ -212,6 +219,7 @@ static int call_command(const struct call *call, struct arena *arena, char **arg
 			.root = -1,
 			.procfs = -1,
 			.cgroup_root = -1,
+			.trace = -1,
 			.timeout_ms = call->global.timeout.set ? (int)call->global.timeout.value : -1,
 		},
 		.global = &call->global,
