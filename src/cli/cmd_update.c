@@ -79,12 +79,18 @@ static int read_document(struct cli *cli, const char *name, struct document *doc
 /* A limit that cannot be set has a pointer; it leads into the document, or nowhere. */
 static void locate(const struct document *document, struct error *err)
 {
-	if (document->tree)
-		json_locate(document->tree, document->name, document->text, err);
-	if (document->text && err->where[0] && !err->file[0])
-		snprintf(err->file, sizeof(err->file), "%s", document->name);
-	if (!document->text)
+	const struct json *at;
+
+	if (!document->text) {
 		err->where[0] = '\0';
+		return;
+	}
+	if (!err->where[0] || err->file[0] || !document->tree)
+		return;
+	at = json_at(document->tree, err->where);
+	if (at)
+		json_position(document->text, at->offset, &err->line, &err->column);
+	snprintf(err->file, sizeof(err->file), "%s", document->name);
 }
 
 static int to_unsigned(const char *option, const struct optional *from, struct optional_uint *to,
