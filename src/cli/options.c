@@ -225,6 +225,7 @@ static int store_optional(const struct option_row *row, const char *value, bool 
 	return 0;
 }
 
+/* A VALUE of NULL is "true". */
 static int store_bool(const struct option_row *row, const char *value, void *target,
 		      struct error *err)
 {
@@ -247,9 +248,6 @@ static int store(const struct option_row *row, struct arena *arena, const char *
 	bool valid;
 
 	switch (row->kind) {
-	case OPTION_FLAG:
-	case OPTION_SWITCH:
-		return store_bool(row, value, target, err);
 	case OPTION_STRING:
 		*(const char **)target = value;
 		return 0;
@@ -271,8 +269,11 @@ static int store(const struct option_row *row, struct arena *arena, const char *
 				      err);
 	case OPTION_CHOICE:
 		return store_choice(row, value, target, err);
+	case OPTION_FLAG:
+	case OPTION_SWITCH:
+		break;
 	}
-	return error_usage(err, "flag --%s has no kind", row->name);
+	return store_bool(row, value, target, err);
 }
 
 static bool takes_value(const struct option_row *row)
@@ -320,12 +321,16 @@ enum options_result options_parse(const struct options *options, struct arena *a
 		row = find_row(options, &written);
 		if (!row)
 			return unknown_option(options, &written, err);
-		if (takes_value(row) && !written.value) {
-			if (!argv[1])
-				return error_usage(err, "flag needs an argument: %s%.*s",
-						   written.dashes, written.length, written.name);
-			written.value = *++argv;
+		if (!takes_value(row)) {
+			if (store_bool(row, written.value, (char *)object + row->offset, err) < 0)
+				return OPTIONS_ERROR;
+			continue;
 		}
+		if (!written.value)
+			written.value = *++argv;
+		if (!written.value)
+			return error_usage(err, "flag needs an argument: %s%.*s", written.dashes,
+					   written.length, written.name);
 		if (store(row, arena, written.value, object, err) < 0)
 			return OPTIONS_ERROR;
 	}
