@@ -179,6 +179,28 @@ static int plan_place(const struct input *input, struct plan_cgroup *plan, struc
 	return 0;
 }
 
+/*
+ * Without them the cgroup has no memory.current and the like, and `docker stats` or the kubelet would show nothing for a
+ * container without limits.  Only those that are read by everybody: each one that is enabled costs something.
+ */
+static void welcome_controllers(const struct input *input, struct plan_cgroup *plan)
+{
+	static const char *const names[] = { "cpu", "io", "memory", "pids" };
+	struct cgroup_writes *writes = &plan->writes;
+	struct cgroup_write *items =
+		arena_array(input->arena, writes->n + ARRAY_SIZE(names), sizeof(*items));
+
+	if (writes->n > 0)
+		memcpy(items, writes->items, writes->n * sizeof(*items));
+	writes->items = items;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strings_has(&input->facts->cgroup_controllers, names[i]))
+			items[writes->n++] = (struct cgroup_write){
+				.controller = names[i],
+				.flags = CGROUP_MISSING_IS_FINE,
+			};
+}
+
 int plan_cgroups(const struct input *input, struct plan *plan, struct error *err)
 {
 	static const struct oci_resources no_resources;
@@ -198,6 +220,8 @@ int plan_cgroups(const struct input *input, struct plan *plan, struct error *err
 		return -1;
 	if (cgroup->manager == CGROUP_MANAGER_SYSTEMD && cgroup->filter_devices)
 		plan_systemd_devices(input->arena, cgroup);
+	if (cgroup->manager == CGROUP_MANAGER_CGROUPFS)
+		welcome_controllers(input, cgroup);
 	if (cgroup->manager != CGROUP_MANAGER_DISABLED)
 		plan_delegation(input, plan);
 	return 0;

@@ -276,8 +276,12 @@ static void print_limits(struct printer *out, const struct plan_cgroup *cgroup)
 	for (size_t i = 0; i < cgroup->writes.n; i++) {
 		const struct cgroup_write *write = &cgroup->writes.items[i];
 
-		line_begin(out, "write", write->file);
-		put_value(out, "value", write->value);
+		if (write->file) {
+			line_begin(out, "write", write->file);
+			put_value(out, "value", write->value);
+		} else {
+			line_begin(out, "enable", write->controller);
+		}
 		if (write->flags & CGROUP_MISSING_IS_FINE)
 			put_value(out, "if", "exists");
 		line_end(out, write->where);
