@@ -52,9 +52,9 @@ struct command {
 	const char *example;   /* lines, each one a command */
 	struct options options;
 	size_t options_size;
-	size_t least, most;	/* positional arguments */
-	unsigned int needs;	/* enum command_needs */
-	int failure;		/* the exit code when RUN fails; 0 means 1 */
+	size_t least, most; /* positional arguments */
+	unsigned int needs; /* enum command_needs */
+	int failure;	    /* the exit code when RUN fails; 0 means 1 */
 	/* How many descriptors from 3 on are passed to the container; NULL: none. */
 	unsigned int (*passed_fds)(const void *options);
 	int (*run)(struct cli *cli, struct error *err);
@@ -82,5 +82,5 @@ bool cli_rootless_cgroups(const struct cli *cli);
 unsigned int cli_listen_fds(void);
 
 extern const struct command command_completion, command_create, command_delete, command_exec,
-	command_features, command_kill, command_list, command_pause, command_plan, command_ps,
-	command_resume, command_run, command_spec, command_start, command_state, command_update;
+    command_features, command_kill, command_list, command_pause, command_plan, command_ps,
+    command_resume, command_run, command_spec, command_start, command_state, command_update;

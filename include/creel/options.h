@@ -1,9 +1,10 @@
 /*
- * Options by table: one row an option, from which follow parsing, the usage text and the completion of shells; a lint test
- * compares them with the man pages.
+ * Options by table: one row an option, from which follow parsing, the usage text and the completion
+ * of shells; a lint test compares them with the man pages.
  *
- * Accepted are `--name value`, `--name=value`, the same with one dash, `-n`, `--flag` and `--flag=false`.  `--` ends the
- * options, and -h and --help are always understood.  The last one of a repeated option wins, unless it is a list.  Values are never copied or changed: they point into
+ * Accepted are `--name value`, `--name=value`, the same with one dash, `-n`, `--flag` and
+ * `--flag=false`.  `--` ends the options, and -h and --help are always understood.  The last one of
+ * a repeated option wins, unless it is a list.  Values are never copied or changed: they point into
  * argv, which must outlive the object.
  */
 #pragma once
@@ -29,8 +30,8 @@ enum option_kind {
 };
 
 struct option_row {
-	const char *name;     /* long, without dashes */
-	const char *letters;  /* each one a short name of it; NULL: none */
+	const char *name;    /* long, without dashes */
+	const char *letters; /* each one a short name of it; NULL: none */
 	enum option_kind kind;
 	const char *argument; /* what usage calls its value: "FILE"; NULL for flags */
 	const char *group;    /* the heading it stands under; NULL: that of the row before */
@@ -55,42 +56,57 @@ struct options {
 #define OPTION_TARGET(type, member, wanted) .offset = MEMBER_OF_TYPE(type, member, wanted)
 
 /* Rows; what stands behind the help is more of the row: `.group = "Heading"` opens a group. */
-#define O_FLAG(type, member, letters_, name_, help_, ...)					   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_FLAG, .help = (help_),		   \
-	  OPTION_TARGET(type, member, bool), __VA_ARGS__ }
-#define O_SWITCH(type, member, letters_, name_, help_, ...)					   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_SWITCH, .help = (help_),	   \
-	  OPTION_TARGET(type, member, struct optional), __VA_ARGS__ }
-#define O_STRING(type, member, letters_, name_, argument_, help_, ...)				   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_STRING, .help = (help_),	   \
-	  .argument = (argument_),								   \
-	  OPTION_TARGET(type, member, const char *), __VA_ARGS__ }
-#define O_LIST(type, member, letters_, name_, argument_, help_, ...)				   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_LIST, .help = (help_),		   \
-	  .argument = (argument_),								   \
-	  OPTION_TARGET(type, member, struct strings), __VA_ARGS__ }
-#define O_NUMBER(type, member, letters_, name_, argument_, help_, ...)				   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_NUMBER, .help = (help_),	   \
-	  .argument = (argument_),								   \
-	  OPTION_TARGET(type, member, unsigned int), __VA_ARGS__ }
-#define O_INT(type, member, letters_, name_, argument_, help_, ...)				   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_INT, .help = (help_),		   \
-	  .argument = (argument_),								   \
-	  OPTION_TARGET(type, member, struct optional), __VA_ARGS__ }
-#define O_BYTES(type, member, letters_, name_, argument_, help_, ...)				   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_BYTES, .help = (help_),	   \
-	  .argument = (argument_),								   \
-	  OPTION_TARGET(type, member, struct optional), __VA_ARGS__ }
-#define O_TIME(type, member, letters_, name_, argument_, help_, ...)				   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_TIME, .help = (help_),		   \
-	  .argument = (argument_),								   \
-	  OPTION_TARGET(type, member, struct optional), __VA_ARGS__ }
-#define O_CHOICE(type, member, letters_, name_, argument_, names_, help_, ...)			   \
-	{ .name = (name_), .letters = (letters_), .kind = OPTION_CHOICE, .help = (help_),	   \
-	  .argument = (argument_), .names = (names_),						   \
-	  OPTION_TARGET(type, member, struct optional), __VA_ARGS__ }
+#define O_FLAG(type, member, letters_, name_, help_, ...)                                          \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_FLAG, .help = (help_),      \
+		OPTION_TARGET(type, member, bool), __VA_ARGS__                                     \
+	}
+#define O_SWITCH(type, member, letters_, name_, help_, ...)                                        \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_SWITCH, .help = (help_),    \
+		OPTION_TARGET(type, member, struct optional), __VA_ARGS__                          \
+	}
+#define O_STRING(type, member, letters_, name_, argument_, help_, ...)                             \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_STRING, .help = (help_),    \
+		.argument = (argument_), OPTION_TARGET(type, member, const char *), __VA_ARGS__    \
+	}
+#define O_LIST(type, member, letters_, name_, argument_, help_, ...)                               \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_LIST, .help = (help_),      \
+		.argument = (argument_), OPTION_TARGET(type, member, struct strings), __VA_ARGS__  \
+	}
+#define O_NUMBER(type, member, letters_, name_, argument_, help_, ...)                             \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_NUMBER, .help = (help_),    \
+		.argument = (argument_), OPTION_TARGET(type, member, unsigned int), __VA_ARGS__    \
+	}
+#define O_INT(type, member, letters_, name_, argument_, help_, ...)                                \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_INT, .help = (help_),       \
+		.argument = (argument_), OPTION_TARGET(type, member, struct optional), __VA_ARGS__ \
+	}
+#define O_BYTES(type, member, letters_, name_, argument_, help_, ...)                              \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_BYTES, .help = (help_),     \
+		.argument = (argument_), OPTION_TARGET(type, member, struct optional), __VA_ARGS__ \
+	}
+#define O_TIME(type, member, letters_, name_, argument_, help_, ...)                               \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_TIME, .help = (help_),      \
+		.argument = (argument_), OPTION_TARGET(type, member, struct optional), __VA_ARGS__ \
+	}
+#define O_CHOICE(type, member, letters_, name_, argument_, names_, help_, ...)                     \
+	{                                                                                          \
+		.name = (name_), .letters = (letters_), .kind = OPTION_CHOICE, .help = (help_),    \
+		.argument = (argument_), .names = (names_),                                        \
+		OPTION_TARGET(type, member, struct optional), __VA_ARGS__                          \
+	}
 
-#define OPTION_TABLE(rows_) { .rows = (rows_), .n = ARRAY_SIZE(rows_) }
+#define OPTION_TABLE(rows_)                                                                        \
+	{                                                                                          \
+		.rows = (rows_), .n = ARRAY_SIZE(rows_)                                            \
+	}
 
 enum options_result {
 	OPTIONS_ERROR = -1,
@@ -99,8 +115,8 @@ enum options_result {
 };
 
 /*
- * Parses ARGV, which ends with NULL and begins with the first argument, into OBJECT, which the caller zeroed.  What is no
- * option goes to POSITIONAL.  Every error is ERROR_USAGE.
+ * Parses ARGV, which ends with NULL and begins with the first argument, into OBJECT, which the
+ * caller zeroed.  What is no option goes to POSITIONAL.  Every error is ERROR_USAGE.
  */
 enum options_result options_parse(const struct options *options, struct arena *arena,
 				  char *const *argv, void *object, struct strings *positional,
