@@ -84,15 +84,19 @@ const struct command *const commands[] = {
 const struct command *command_find(const char *name, struct error *err)
 {
 	const char *names[ARRAY_SIZE(commands)] = { NULL };
-	const char *nearest;
+	const char *nearest = NULL;
 
 	for (size_t i = 0; commands[i]; i++) {
 		if (text_equal(commands[i]->name, name))
 			return commands[i];
 		names[i] = commands[i]->name;
+		/* Typing stopped too early: likelier than a wrong letter. */
+		if (strlen(name) > 2 && text_starts_with(names[i], name))
+			nearest = names[i];
 	}
 	error_usage(err, "unknown command \"%s\"", name);
-	nearest = text_nearest(name, names);
+	if (!nearest)
+		nearest = text_nearest(name, names);
 	if (nearest)
 		error_hint(err, "did you mean %s?", nearest);
 	else

@@ -414,6 +414,8 @@ static void test_commands_are_found_by_their_whole_name(void **state)
 	check(command_find("creat", &err) == NULL);
 	check_text(err.what, "unknown command \"creat\"");
 	check_text(err.hint, "did you mean create?");
+	check(command_find("stat", &err) == NULL);
+	check_text(err.hint, "did you mean state?");
 	check(command_find("", &err) == NULL);
 }
 
