@@ -11,24 +11,6 @@
 #define KILL_TIMEOUT_MS	  10000
 #define REMOVE_TIMEOUT_MS 5000
 
-int create_equip_cgroup(struct create *create, struct error *err)
-{
-	const struct plan_cgroup *plan = &create->plan.cgroup;
-
-	if (plan->filter_devices) {
-		size_t length;
-		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
-							  plan->devices_n, &length);
-
-		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
-			return error_at(err, "/linux/resources/devices");
-	}
-	if (plan->delegate)
-		return cgroup_delegate(create->cgroup.fd, plan->delegate_uid, plan->delegate_gid,
-				       err);
-	return 0;
-}
-
 int create_make_cgroup(struct create *create, struct error *err)
 {
 	struct plan_cgroup *plan = &create->plan.cgroup;
@@ -49,9 +31,7 @@ int create_make_cgroup(struct create *create, struct error *err)
 	}
 	create->container.state.cgroup_made =
 		(struct optional_uint){ .set = true, .value = create->cgroup.made };
-	if (state_mark_cgroup(create->container.dir, create->cgroup.made, err) < 0)
-		return -1;
-	return create_equip_cgroup(create, err);
+	return state_mark_cgroup(create->container.dir, create->cgroup.made, err);
 }
 
 int create_undo_cgroup(struct create *create, struct error *err)
@@ -84,12 +64,35 @@ int create_undo_cgroup(struct create *create, struct error *err)
 			     (size_t)state->cgroup_made.value, REMOVE_TIMEOUT_MS, err);
 }
 
+static int equip(struct create *create, struct error *err)
+{
+	const struct plan_cgroup *plan = &create->plan.cgroup;
+
+	if (plan->filter_devices) {
+		size_t length;
+		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
+							  plan->devices_n, &length);
+
+		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
+			return error_at(err, "/linux/resources/devices");
+	}
+	if (plan->delegate)
+		return cgroup_delegate(create->cgroup.fd, plan->delegate_uid, plan->delegate_gid,
+				       err);
+	return 0;
+}
+
+/*
+ * All of it while I is busy with its mounts, on the other core: the kernel checks and compiles the device program for longer than
+ * it makes a cgroup.  The user's program is not there yet.
+ */
 int create_make_limits(struct create *create, struct error *err)
 {
 	const struct plan *plan = &create->plan;
 
-	if (create->cgroup.fd >= 0 &&
-	    cgroup_write_all(create->cgroup.fd, &plan->cgroup.writes, false, err) < 0)
+	if (create->cgroup.fd < 0)
+		return 0;
+	if (equip(create, err) < 0)
 		return -1;
-	return 0;
+	return cgroup_write_all(create->cgroup.fd, &plan->cgroup.writes, false, err);
 }

@@ -7,7 +7,5 @@ struct error;
 int create_make_cgroup(struct create *create, struct error *err);
 int create_undo_cgroup(struct create *create, struct error *err);
 int create_make_limits(struct create *create, struct error *err);
-/* The device program and the delegation, when the cgroup exists. */
-int create_equip_cgroup(struct create *create, struct error *err);
 int create_make_adoption(struct create *create, struct error *err);
 int create_undo_adoption(struct create *create, struct error *err);

@@ -70,10 +70,9 @@ static int take_cgroup(struct create *create, struct error *err)
 		.made = 1,
 	};
 	/* What systemd does not manage (hugetlb, rdma) is not enabled by delegation. */
-	if (create->cgroup.fd < 0 ||
-	    cgroup_enable(root, state->cgroup, &create->plan.cgroup.writes, err) < 0)
+	if (create->cgroup.fd < 0)
 		return -1;
-	return create_equip_cgroup(create, err);
+	return cgroup_enable(root, state->cgroup, &create->plan.cgroup.writes, err);
 }
 
 int create_make_adoption(struct create *create, struct error *err)
