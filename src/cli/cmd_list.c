@@ -84,7 +84,10 @@ static bool describe(struct cli *cli, char *id, const char *passwd, struct row *
 		return true;
 	}
 	state_describe(&container.state, container.status, &row->state);
-	row->state.owner = user_name(cli->runtime.arena, passwd, container.state.owner.value);
+	/* What was cut short by a crash may not know whose it was. */
+	if (container.state.owner.set)
+		row->state.owner =
+		    user_name(cli->runtime.arena, passwd, container.state.owner.value);
 	return true;
 }
 

@@ -220,7 +220,7 @@ static int call_command(const struct call *call, struct arena *arena, char **arg
 			.procfs = -1,
 			.cgroup_root = -1,
 			.trace = -1,
-			.timeout_ms = call->global.timeout.set ? (int)call->global.timeout.value : -1,
+			.timeout_ms = call->global.timeout.value > 0 ? (int)call->global.timeout.value : -1,
 		},
 		.global = &call->global,
 		.options = call->options,
@@ -252,6 +252,8 @@ static int serve(const struct call *call, struct arena *arena, char **argv, int 
 	/* Data that nobody got is no success. */
 	if (fflush(stdout) != 0)
 		return error_system(err, errno, "cannot write to standard output");
+	if (ferror(stdout))
+		return error_system(err, EIO, "cannot write to standard output");
 	return 0;
 }
 
