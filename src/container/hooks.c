@@ -14,6 +14,7 @@
 
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/log.h>
 #include <creel/process.h>
 
 #define OUTPUT_MAX   (64 * 1024)
@@ -184,8 +185,14 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 
 int hooks_run(struct arena *arena, const struct hook_run *run, struct error *err)
 {
-	for (size_t i = 0; i < run->list->n; i++)
-		if (run_hook(arena, run, i, err) < 0)
+	for (size_t i = 0; i < run->list->n; i++) {
+		if (run_hook(arena, run, i, err) == 0)
+			continue;
+		if (run->kind != OCI_HOOK_POSTSTOP)
 			return -1;
+		/* runtime.md: the container is gone all the same, and the other hooks clean up too. */
+		log_warning("%s", err->what);
+		*err = (struct error){ 0 };
+	}
 	return 0;
 }

@@ -70,7 +70,8 @@ int become_find_home(struct become *become, struct error *err)
 	struct strings env = { 0 };
 
 	for (size_t i = 0; i < process->env.n; i++)
-		strings_add(become->arena, &env, process->env.items[i]);
+		if (!text_starts_with(process->env.items[i], "HOME="))
+			strings_add(become->arena, &env, process->env.items[i]);
 	strings_add(become->arena, &env, text_format(become->arena, "HOME=%s", home ? home : "/"));
 	become->env = env;
 	return 0;

@@ -56,6 +56,7 @@ static int run(struct create *create, const struct run_options *options, int sig
 	struct error trouble = { 0 };
 
 	*exit_code = 0;
+	create->hooks_begun = true; /* It was created, so poststop hooks are owed. */
 	if (start_now(create, err) < 0) {
 		create->options = NULL;
 		if (create_undo(create, &trouble) < 0)
