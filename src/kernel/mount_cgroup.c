@@ -126,6 +126,8 @@ int mount_cgroup(int root, struct mount_op *op, struct error *err)
 	}
 	if (tree < 0)
 		return -1;
+	if (mount_change(tree, op->recursive_set, op->recursive_clear, true, op, err) < 0)
+		return -1;
 	if (mount_attach(tree, target, op, err) < 0)
 		return -1;
 	return mount_settle(take_fd(&tree), op, err);

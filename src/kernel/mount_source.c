@@ -3,6 +3,8 @@
 #include <creel/mount.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include <creel/error.h>
@@ -14,9 +16,13 @@
 
 static int explain_source(const struct mount_op *op, int errnum, struct error *err)
 {
+	char pointer[64] = "";
+
 	error_system(err, errnum, "cannot open the source %s of the mount at %s", op->source,
 		     op->target);
-	error_at(err, op->where);
+	if (op->where && strncmp(op->where, "/mounts/", strlen("/mounts/")) == 0)
+		snprintf(pointer, sizeof(pointer), "%s/source", op->where);
+	error_at(err, pointer[0] ? pointer : op->where);
 	if (errnum == ENOENT)
 		return error_hint(
 		    err, "the source of a bind mount is looked up on the host, before the root is "

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -20,6 +21,7 @@
 #include <creel/procfs.h>
 #include <creel/text.h>
 
+#include "sealed_parts.h"
 #include "syscalls.h"
 
 #define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -95,23 +97,45 @@ static bool is_executed_by_descriptor(void)
 	return name && text_starts_with(name, "/dev/fd/");
 }
 
-/*
- * Executes a read-only clone of our own mount that is attached nowhere.  The descriptor must be
- * close-on-exec: with it anybody could make the mount writable again (mount_setattr); without it
- * the mount has no namespace and nobody can. Returns only when this is not possible.
- */
-static void execute_clone(int self, char **argv)
+/* A read-only clone of our own mount that is attached nowhere, or -1. */
+static int clone_mount(int self)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 	auto_fd tree = open_tree(self, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
 		log_debug("no read-only clone of creel's own mount: %s", strerror(errno));
-		return;
+		return -1;
 	}
 	/* The next start looks at the same, so it can never come here again and again. */
-	if (!is_read_only(tree))
-		return;
+	return is_read_only(tree) ? take_fd(&tree) : -1;
+}
+
+/*
+ * Becomes the program of the clone without another exec.  The clone's descriptor must not stay open: with it anybody could make
+ * the mount writable again (mount_setattr); without it the mount has no namespace and nobody can.
+ */
+static bool become_clone(int procfs, int tree)
+{
+	char path[32];
+	struct error err = { 0 };
+
+	snprintf(path, sizeof(path), "self/fd/%d", tree);
+
+	/* Opened again for reading, through the one magic link that is our own. */
+	auto_fd program = openat(procfs, path, O_RDONLY | O_CLOEXEC);
+
+	if (program < 0 || !sealed_remap(procfs, program))
+		return false;
+
+	auto_fd self = open_self(procfs, O_PATH, &err);
+
+	return self >= 0 && is_read_only(self);
+}
+
+/* Executes the clone; returns only when this is not possible.  Its descriptor is close-on-exec, see above. */
+static void execute_clone(int tree, char **argv)
+{
 	execveat(tree, "", argv, environ, AT_EMPTY_PATH);
 	log_debug("cannot execute the read-only clone of creel: %s", strerror(errno));
 }
@@ -175,6 +199,13 @@ int sealed_ensure(int procfs, char **argv, struct error *err)
 			(void)prctl(PR_SET_NAME, "creel");
 		return 0;
 	}
-	execute_clone(self, argv);
+
+	auto_fd tree = clone_mount(self);
+
+	if (tree >= 0) {
+		if (become_clone(procfs, tree))
+			return 0;
+		execute_clone(tree, argv);
+	}
 	return execute_copy(procfs, argv, err);
 }
