@@ -24,8 +24,8 @@
 enum {
 	KERNEL_MAJOR = 5,
 	KERNEL_MINOR = 14,
-	/* A cgroup path of 4096 bytes for each of 14 hierarchies. */
-	CGROUP_FILE_MAX = 65536,
+	/* 14 hierarchies with paths as long as engines make them; not more, since each page of it costs a fault. */
+	CGROUP_FILE_MAX = 8192,
 	MOUNTINFO_MAX = 4 << 20,
 };
 

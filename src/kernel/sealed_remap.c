@@ -33,19 +33,21 @@ struct image {
 	uintptr_t page;
 };
 
-static bool find_image(struct image *image)
+/* The linker's name for where the file begins in memory; a static program has no other. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+static struct image find_image(void)
 {
-	*image = (struct image){
-		.headers = (const ElfW(Phdr) *)getauxval(AT_PHDR),
-		.n = getauxval(AT_PHNUM),
+	struct image image = {
+		.headers = (const ElfW(Phdr) *)((const char *)&__ehdr_start + __ehdr_start.e_phoff),
+		.n = __ehdr_start.e_phnum,
 		.page = getauxval(AT_PAGESZ),
 	};
-	for (size_t i = 0; image->headers && i < image->n; i++)
-		if (image->headers[i].p_type == PT_PHDR) {
-			image->base = (uintptr_t)image->headers - image->headers[i].p_vaddr;
-			return true;
-		}
-	return false;
+
+	for (size_t i = 0; i < image.n; i++)
+		if (image.headers[i].p_type == PT_LOAD && image.headers[i].p_offset == 0)
+			image.base = (uintptr_t)&__ehdr_start - image.headers[i].p_vaddr;
+	return image;
 }
 
 static int protection(ElfW(Word) flags)
@@ -140,11 +142,11 @@ static bool read_map(int procfs, struct prctl_mm_map *map)
 
 bool sealed_remap(int procfs, int fd)
 {
-	struct image image;
+	const struct image image = find_image();
 	struct prctl_mm_map map;
 
-	/* Asked before anything is changed: without these there is no use in going on. */
-	if (!find_image(&image) || !read_map(procfs, &map))
+	/* Asked before anything is changed: without it there is no use in going on. */
+	if (!read_map(procfs, &map))
 		return false;
 	if (!remap_segments(&image, fd)) {
 		log_debug("cannot map creel from its read-only clone: %s", strerror(errno));
