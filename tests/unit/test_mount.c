@@ -164,7 +164,7 @@ static void test_binds(void **state)
 		  ENOENT);
 	assert_contains(err.what, "/mnt/none");
 	assert_contains(err.hint, "on the host");
-	assert_string_equal(err.where, "/mounts/2");
+	assert_string_equal(err.where, "/mounts/2/source");
 }
 
 static void test_relative_sources(void **state)
