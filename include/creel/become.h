@@ -8,6 +8,7 @@
 #include <creel/plan.h>
 
 struct error;
+struct facts;
 
 struct become {
 	struct arena *arena;
@@ -27,6 +28,13 @@ struct become {
 	const char *program;	  /* found by become_find_program() */
 };
 
+/*
+ * The resource limits, set from outside on PID when its set-up is over: a small RLIMIT_NOFILE or RLIMIT_AS must not stop that.
+ * What the kernel denies us by then, since PID's ids have changed and we lack CAP_SYS_RESOURCE, become_program() does.
+ */
+int become_set_limits(pid_t pid, const struct plan_process *process, const struct facts *facts,
+		      struct error *err) must_check;
+
 /* First of all inside: container root's ids, session, keyring. */
 int become_start(struct become *become, struct error *err) must_check;
 /* Standard streams: /dev/null is reopened inside, pipes and sockets are given to the user. */
@@ -41,5 +49,5 @@ int become_user(struct become *become, struct error *err) must_check;
 int become_find_program(struct become *become, struct error *err) must_check;
 /* Why execve(2) of become->program failed with ERRNUM. */
 int become_explain_exec(const struct become *become, int errnum, struct error *err);
-/* The late seccomp filter and the exec; returns only on failure.  CONTROL gets EXEC before it. */
+/* The limits that are left, the late seccomp filter and the exec; returns only on failure.  CONTROL gets EXEC before it. */
 int become_program(struct become *become, int control, struct error *err) must_check;

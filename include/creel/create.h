@@ -79,8 +79,12 @@ int create_serve(struct create *create, enum message_kind end, struct error *err
 /* Runs one kind of hooks in the runtime namespaces, with the state of STATUS. */
 int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status status,
 		 struct error *err) must_check;
+/* Whether S is needed: else P clones I itself. */
+bool create_needs_stage(const struct create *create);
 /* The clone3(2) flags that I is born with. */
 uint64_t create_clone_flags(const struct create *create);
+/* OOM score and affinity, in P's first child: all others inherit them. */
+int create_tune(struct create *create, struct error *err) must_check;
 
 /* stage.c, init.c: the main functions of the children; they do not return. */
 void stage_main(struct create *create) never_returns;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -17,6 +18,7 @@
 
 #include <creel/caps.h>
 #include <creel/error.h>
+#include <creel/facts.h>
 #include <creel/fd.h>
 #include <creel/inroot.h>
 #include <creel/label.h>
@@ -36,6 +38,36 @@ static int set_ids(uid_t uid, gid_t gid, const char *where, struct error *err)
 	if (syscall(SYS_setresuid, uid, uid, uid) < 0) {
 		error_system(err, errno, "cannot set uid %u", (unsigned int)uid);
 		return error_at(err, where);
+	}
+	return 0;
+}
+
+int become_set_limits(pid_t pid, const struct plan_process *process, const struct facts *facts,
+		      struct error *err)
+{
+	for (size_t i = 0; i < process->rlimits_n; i++) {
+		const struct tuning_rlimit *limit = &process->rlimits[i];
+
+		if (tuning_set_rlimit(pid, limit, err) == 0)
+			continue;
+		if (err->errnum != EPERM || limit->hard > facts->rlimit_hard[limit->type])
+			return error_at(err, limit->where);
+		error_ignore(err, "to lower its limit the process needs no rights");
+	}
+	return 0;
+}
+
+static int set_limits_left(const struct plan_process *process, struct error *err)
+{
+	for (size_t i = 0; i < process->rlimits_n; i++) {
+		const struct tuning_rlimit *limit = &process->rlimits[i];
+		struct rlimit64 now;
+
+		if (prlimit64(0, limit->type, NULL, &now) == 0 && now.rlim_cur == limit->soft &&
+		    now.rlim_max == limit->hard)
+			continue;
+		if (tuning_set_rlimit(0, limit, err) < 0)
+			return error_at(err, limit->where);
 	}
 	return 0;
 }
@@ -121,9 +153,6 @@ int become_tune(struct become *become, struct error *err)
 	if (process->personality.set &&
 	    tuning_set_personality((unsigned long)process->personality.value, err) < 0)
 		return error_at(err, "/linux/personality");
-	if (process->oom_score_adj.set &&
-	    tuning_set_oom_score(become->procfs, (int)process->oom_score_adj.value, err) < 0)
-		return error_at(err, "/process/oomScoreAdj");
 	return 0;
 }
 
@@ -283,6 +312,8 @@ int become_program(struct become *become, int control, struct error *err)
 	if (message_send(control, MESSAGE_EXEC, 0, -1, err) < 0)
 		return -1;
 	process_reset_signals();
+	if (set_limits_left(process, err) < 0)
+		return -1;
 	if (late && install_filter(become, err) < 0)
 		return -1;
 	execve(become->program, process->args.items, become->env.items);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <creel/become.h>
 #include <creel/channel.h>
 #include <creel/error.h>
 #include <creel/fd.h>
@@ -30,7 +31,6 @@
 #include <creel/seccomp_cache.h>
 #include <creel/steps.h>
 #include <creel/terminal.h>
-#include <creel/tuning.h>
 
 #include "create_parts.h"
 
@@ -209,7 +209,7 @@ static int undo_sources(struct create *create, struct error *err)
  * S is needed to walk from our namespaces to others, and for systemd, which moves a process that exists; where all namespaces
  * are simply new, P clones I itself.
  */
-static bool needs_stage(const struct create *create)
+bool create_needs_stage(const struct create *create)
 {
 	return create->plan.namespaces.joins_n > 0 ||
 	       create->plan.cgroup.manager == CGROUP_MANAGER_SYSTEMD ||
@@ -225,7 +225,7 @@ uint64_t create_clone_flags(const struct create *create)
 
 static int make_stage(struct create *create, struct error *err)
 {
-	bool stage = needs_stage(create);
+	bool stage = create_needs_stage(create);
 	int ends[2];
 	struct spawn spawn = {
 		.flags = stage ? 0 : create_clone_flags(create),
@@ -243,10 +243,15 @@ static int make_stage(struct create *create, struct error *err)
 	if (pid < 0)
 		return -1;
 	if (pid == 0) {
+		struct error failed = { 0 };
+
 		create_close_in_child(create);
 		if (stage)
 			stage_main(create);
-		init_main(create);
+		if (create_tune(create, &failed) == 0)
+			init_main(create);
+		message_send_error(create->peer, &failed);
+		_exit(1);
 	}
 	fd_close(&create->peer);
 	if (stage)
@@ -298,6 +303,9 @@ static int make_namespaces(struct create *create, struct error *err)
 			return -1;
 		fd_close(&create->stage_fd);
 		create->stage = 0;
+		/* I waits for it: its messages must not come before S has said who it is. */
+		if (message_send(create->channel, MESSAGE_GO, 0, -1, err) < 0)
+			return -1;
 	}
 	if (process_start_time(create->runtime->procfs, create->init, &start, &dead, err) < 0)
 		return -1;
@@ -372,17 +380,6 @@ static int undo_devices(struct create *create, struct error *err)
 	return mount ? rdt_remove(mount, &from_state, err) : 0;
 }
 
-/* After READY, since a small RLIMIT_NOFILE or RLIMIT_AS must not stop the set-up itself. */
-static int set_rlimits(struct create *create, struct error *err)
-{
-	const struct plan_process *process = &create->plan.process;
-
-	for (size_t i = 0; i < process->rlimits_n; i++)
-		if (tuning_set_rlimit(create->init, &process->rlimits[i], err) < 0)
-			return error_at(err, process->rlimits[i].where);
-	return 0;
-}
-
 /* ---- 11: inner set-up ---- */
 
 static void fill_exec_record(const struct create *create, struct exec_record *record)
@@ -408,6 +405,9 @@ static void fill_exec_record(const struct create *create, struct exec_record *re
 		return;
 	record->personality = config->personality;
 	record->memory_policy = config->memory_policy;
+	/* Beside the path of a namespace to join they are ignored: it has its own. */
+	if (!(ns->create & CLONE_NEWUSER))
+		return;
 	record->uid_mappings = config->uid_mappings;
 	record->gid_mappings = config->gid_mappings;
 }
@@ -431,7 +431,7 @@ static int make_inside(struct create *create, struct error *err)
 {
 	if (save_exec_record(create, err) < 0 || create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;
-	return set_rlimits(create, err);
+	return become_set_limits(create->init, &create->plan.process, &create->runtime->facts, err);
 }
 
 /* ---- 12: publish ---- */

@@ -90,6 +90,8 @@ int create_make_limits(struct create *create, struct error *err)
 {
 	const struct plan *plan = &create->plan;
 
+	if (create_make_unit_limits(create, err) < 0)
+		return -1;
 	if (create->cgroup.fd < 0)
 		return 0;
 	if (equip(create, err) < 0)

@@ -9,3 +9,5 @@ int create_undo_cgroup(struct create *create, struct error *err);
 int create_make_limits(struct create *create, struct error *err);
 int create_make_adoption(struct create *create, struct error *err);
 int create_undo_adoption(struct create *create, struct error *err);
+/* The properties of the unit that had to wait until S is gone. */
+int create_make_unit_limits(struct create *create, struct error *err);

@@ -20,6 +20,8 @@
 
 #define KILL_TIMEOUT_MS 10000
 #define CGROUP_FILE_MAX 65536
+#define SETUP_TASKS	16
+#define SETUP_MEMORY	((uint64_t)32 << 20)
 
 /* The cgroup that systemd has put S into; it must be the unit's, or limits and kills would hit somebody else. */
 static char *cgroup_of_stage(const struct create *create, struct error *err)
@@ -75,18 +77,58 @@ static int take_cgroup(struct create *create, struct error *err)
 	return cgroup_enable(root, state->cgroup, &create->plan.cgroup.writes, err);
 }
 
-int create_make_adoption(struct create *create, struct error *err)
+/* What would stop the set-up itself: S and I are two processes, and S is as large as we are. */
+static bool hinders(const struct systemd_property *property)
+{
+	uint64_t limit = UINT64_MAX;
+
+	if (property->values.n != 1 ||
+	    !text_parse_uint(property->values.items[0], UINT64_MAX, &limit))
+		return false;
+	if (text_equal(property->name, "TasksMax"))
+		return limit < SETUP_TASKS;
+	if (text_equal(property->name, "MemoryMax") || text_equal(property->name, "MemoryHigh"))
+		return limit < SETUP_MEMORY;
+	return false;
+}
+
+/* The properties that are in the way of the set-up, or the others, in their order. */
+static size_t select_properties(const struct create *create, bool hinder,
+				struct systemd_property **selected)
 {
 	const struct plan_cgroup *plan = &create->plan.cgroup;
-	const struct systemd_scope scope = {
-		.unit = plan->unit,
-		.pid = create->stage,
-		.properties = plan->properties,
-		.properties_n = plan->properties_n,
-	};
+	size_t n = 0;
+
+	*selected = arena_array(create->runtime->arena, plan->properties_n, sizeof(**selected));
+	for (size_t i = 0; i < plan->properties_n; i++)
+		if (hinders(&plan->properties[i]) == hinder)
+			(*selected)[n++] = plan->properties[i];
+	return n;
+}
+
+/* One call for nearly everything; a second one only for tiny limits. */
+int create_make_unit_limits(struct create *create, struct error *err)
+{
+	const struct plan_cgroup *plan = &create->plan.cgroup;
+	struct systemd_property *late;
+	size_t n;
 
 	if (plan->manager != CGROUP_MANAGER_SYSTEMD)
 		return 0;
+	n = select_properties(create, true, &late);
+	return systemd_set_properties(plan->unit, late, n, create->runtime->timeout_ms, err);
+}
+
+int create_make_adoption(struct create *create, struct error *err)
+{
+	const struct plan_cgroup *plan = &create->plan.cgroup;
+	struct systemd_scope scope = { .unit = plan->unit, .pid = create->stage };
+	struct systemd_property *early;
+
+	if (plan->manager != CGROUP_MANAGER_SYSTEMD)
+		return 0;
+	scope.properties_n = select_properties(create, false, &early);
+	scope.properties = early;
 	if (text_ends_with(plan->unit, ".slice")) {
 		error_unsupported(err, "%s is a slice: systemd keeps no processes in one",
 				  plan->unit);

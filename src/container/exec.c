@@ -29,6 +29,8 @@
 #include <creel/terminal.h>
 #include <creel/tuning.h>
 
+#define END_TIMEOUT_MS 10000
+
 /* ---- the process inside ---- */
 
 static int join_inside(struct exec *exec, struct error *err)
@@ -80,7 +82,9 @@ static void never_returns inside_main(struct exec *exec)
 {
 	struct error err = { 0 };
 
-	if (process_die_with_parent(SIGKILL, 0, &err) < 0 || prepare_inside(exec, &err) < 0 ||
+	/* Until P knows our pid: S tells it, and we may be faster. */
+	if (process_die_with_parent(SIGKILL, 0, &err) < 0 ||
+	    message_expect(exec->peer, MESSAGE_GO, -1, &err) < 0 || prepare_inside(exec, &err) < 0 ||
 	    message_send(exec->peer, MESSAGE_READY, 0, -1, &err) < 0 ||
 	    message_expect(exec->peer, MESSAGE_START, -1, &err) < 0 ||
 	    process_die_with_parent(0, 0, &err) < 0 ||
@@ -97,12 +101,19 @@ static int walk(struct exec *exec, struct error *err)
 	struct spawn spawn = { .flags = CLONE_PARENT, .cgroup = exec->cgroup };
 	pid_t pid;
 
+	/* A user namespace, and not being dumpable, would take our own /proc files away; the child inherits the score. */
+	if (exec->process.oom_score_adj.set &&
+	    tuning_set_oom_score(exec->runtime->procfs, (int)exec->process.oom_score_adj.value, err) < 0)
+		return -1;
 	/* Before anything of the container's can see us: it may share the pid namespace that we enter. */
 	if (process_die_with_parent(SIGKILL, 0, err) < 0 || process_set_dumpable(false, err) < 0)
 		return -1;
 	if (exec->process.affinity_initial &&
 	    tuning_set_affinity(exec->process.affinity_initial, err) < 0)
 		return error_at(err, "/process/execCPUAffinity/initial");
+	if (!exec->process.affinity_initial && !exec->process.affinity_final &&
+	    tuning_reset_affinity(err) < 0)
+		return -1;
 	if (flags && namespace_join_process(exec->init_fd, flags, err) < 0)
 		return -1;
 	pid = process_spawn(&spawn, err);
@@ -170,14 +181,6 @@ static int expect(struct exec *exec, enum message_kind kind, struct message *mes
 	return 0;
 }
 
-static int set_limits(struct exec *exec, struct error *err)
-{
-	for (size_t i = 0; i < exec->process.rlimits_n; i++)
-		if (tuning_set_rlimit(exec->pid, &exec->process.rlimits[i], err) < 0)
-			return error_at(err, exec->process.rlimits[i].where);
-	return 0;
-}
-
 /* Only when it is certain that the program runs: the missing file is how conmon tells a failed exec from a failed program. */
 static int publish(struct exec *exec, struct error *err)
 {
@@ -207,10 +210,11 @@ static int start(struct exec *exec, struct error *err)
 		return -1;
 	exec->pid = message.number;
 	exec->pidfd = process_open(exec->pid, err);
-	if (exec->pidfd < 0)
+	if (exec->pidfd < 0 || message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0)
 		return -1;
 	if (process_wait(exec->stage_fd, exec->runtime->timeout_ms, &status, err) < 0 ||
-	    expect(exec, MESSAGE_READY, &message, err) < 0 || set_limits(exec, err) < 0 ||
+	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
+	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
 	    publish(exec, err) < 0 || message_send(exec->channel, MESSAGE_START, 0, -1, err) < 0 ||
 	    expect(exec, MESSAGE_EXEC, &message, err) < 0)
 		return -1;
@@ -247,21 +251,33 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	return 0;
 }
 
-static void end_process(struct exec *exec)
+static void kill_and_reap(int *pidfd)
 {
 	struct error gone = { 0 };
 	int status;
 
+	if (*pidfd < 0)
+		return;
+	if (process_signal(*pidfd, SIGKILL, &gone) < 0 ||
+	    process_wait(*pidfd, END_TIMEOUT_MS, &status, &gone) < 0)
+		error_ignore(&gone, "it ended by itself");
+	fd_close(pidfd);
+}
+
+static void end_process(struct exec *exec)
+{
+	int status;
+
+	/* The end of the channel also ends a process inside whose pid we never learned: it waits for GO. */
 	fd_close(&exec->channel);
+	kill_and_reap(&exec->stage_fd);
+	kill_and_reap(&exec->pidfd);
+	/* One that nobody reaps would keep the container's pid namespace from ending.  S cloned it without an exit signal, so this
+	 * can wait for nobody else. */
+	while (waitpid(-1, &status, __WCLONE) > 0 || errno == EINTR)
+		continue;
 	if (exec->options->pid_file && exec->pid)
 		unlink(exec->options->pid_file);
-	for (int *pidfd = &exec->stage_fd;; pidfd = &exec->pidfd) {
-		if (*pidfd >= 0 && (process_signal(*pidfd, SIGKILL, &gone) < 0 ||
-				    process_wait(*pidfd, 1000, &status, &gone) < 0))
-			error_ignore(&gone, "it ended by itself");
-		if (pidfd == &exec->pidfd)
-			return;
-	}
 }
 
 static int run(struct exec *exec, int signals, int *exit_code, struct error *err)

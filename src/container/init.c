@@ -374,7 +374,9 @@ void init_main(struct create *create)
 	message_log_to(&create->peer);
 	signal(SIGPIPE, SIG_IGN); /* A dead P is an error value, not a signal. */
 	fill_become(&init);
-	if (process_die_with_parent(SIGKILL, 0, &err) < 0 || process_set_dumpable(false, &err) < 0) {
+	if (process_die_with_parent(SIGKILL, 0, &err) < 0 || process_set_dumpable(false, &err) < 0 ||
+	    (create_needs_stage(create) &&
+	     message_expect(init.channel, MESSAGE_GO, -1, &err) < 0)) {
 		message_send_error(init.channel, &err);
 		_exit(1);
 	}

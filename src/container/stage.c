@@ -13,6 +13,7 @@
 #include <creel/fd.h>
 #include <creel/namespace.h>
 #include <creel/process.h>
+#include <creel/tuning.h>
 
 /* All are opened before any is joined: a path may not mean the same afterwards. */
 static int open_joins(const struct plan_namespaces *plan, int *fds, uint64_t *flags,
@@ -75,6 +76,17 @@ static int make_init(struct create *create, struct error *err)
 	return message_send(create->peer, MESSAGE_INIT, pid, -1, err);
 }
 
+/* Before a user namespace, and before we are not dumpable: both would make our /proc files somebody else's (EACCES). */
+int create_tune(struct create *create, struct error *err)
+{
+	const struct plan_process *process = &create->plan.process;
+
+	if (process->oom_score_adj.set &&
+	    tuning_set_oom_score(create->runtime->procfs, (int)process->oom_score_adj.value, err) < 0)
+		return -1;
+	return tuning_reset_affinity(err);
+}
+
 static int walk(struct create *create, struct error *err)
 {
 	int fds[NAMESPACE_COUNT];
@@ -83,7 +95,7 @@ static int walk(struct create *create, struct error *err)
 
 	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
 	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 ||
-	    open_joins(plan, fds, flags, err) < 0)
+	    create_tune(create, err) < 0 || open_joins(plan, fds, flags, err) < 0)
 		return -1;
 	/* A new user namespace first: the others are then owned by it, and joining needs no more rights than its own. */
 	if (plan->create & CLONE_NEWUSER) {
