@@ -107,6 +107,24 @@ static int parse(struct call *call, struct arena *arena, char *const *argv, stru
 	return parse_command(call, arena, words.items, err);
 }
 
+/* A directory of the host, or a descriptor of its place alone, would be a way out of the container
+ * (CVE-2024-21626). */
+static int check_passed_fd(int fd, unsigned int i, unsigned int n, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_usage(err, "unable to stat preserved-fd %u (of %u)", i, n);
+	if (S_ISDIR(st.st_mode))
+		return error_usage(err,
+				   "preserved-fd %u is a directory: it would lead out of "
+				   "the container",
+				   i);
+	if (fcntl(fd, F_GETFL) & O_PATH)
+		return error_usage(err, "preserved-fd %u names a file and does not open it", i);
+	return 0;
+}
+
 /*
  * Everything from 3 on that is not passed to the container is closed when it begins.  What is
  * passed must be open before we open anything ourselves: else our own descriptor would get the
@@ -121,8 +139,8 @@ static int keep_passed_fds(const struct call *call, struct error *err)
 	if (n > INT_MAX - 3)
 		return error_usage(err, "there are no %u descriptors to preserve", n);
 	for (unsigned int i = 0; i < n; i++)
-		if (!fd_is_open(3 + (int)i))
-			return error_usage(err, "unable to stat preserved-fd %u (of %u)", i + 1, n);
+		if (check_passed_fd(3 + (int)i, i + 1, n, err) < 0)
+			return -1;
 	return fd_cloexec_from(3 + (int)n, err);
 }
 

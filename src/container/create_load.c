@@ -1,4 +1,5 @@
-/* From the bytes of config.json to the finished plan; and from a JSON pointer back to the line, when something fails later. */
+/* From the bytes of config.json to the finished plan; and from a JSON pointer back to the line,
+ * when something fails later. */
 #include <creel/create.h>
 
 #include <errno.h>
@@ -73,12 +74,14 @@ static int check_terminal(const struct create *create, struct error *err)
 	bool leaves = options->detach || !options->start_now;
 
 	if (create->plan.process.terminal && leaves && !options->console_socket) {
-		error_config_at(err, "/process/terminal",
-				"cannot allocate tty if creel will detach without setting console socket");
+		error_config_at(
+		    err, "/process/terminal",
+		    "cannot allocate tty if creel will detach without setting console socket");
 		return error_hint(err, "use --console-socket");
 	}
 	if (options->console_socket && !create->plan.process.terminal)
-		return error_usage(err, "cannot use console socket if creel will not detach or allocate tty");
+		return error_usage(
+		    err, "cannot use console socket if creel will not detach or allocate tty");
 	return 0;
 }
 
@@ -100,8 +103,8 @@ int create_read_config(struct create *create, struct runtime *runtime,
 			    create->config_size, &create->config, &create->config_tree, err);
 }
 
-int create_load(struct create *create, struct runtime *runtime, const struct create_options *options,
-		struct error *err)
+int create_load(struct create *create, struct runtime *runtime,
+		const struct create_options *options, struct error *err)
 {
 	if (create_read_config(create, runtime, options, err) < 0)
 		return -1;
