@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <creel/error.h>
 #include <creel/fd.h>
@@ -27,6 +29,22 @@ static int copy_link(int root, struct mount_op *op, struct error *err)
 	return inroot_make_link(root, op->target, text, op->flags & MOUNT_REPLACE, err);
 }
 
+/* Whatever is at /proc is believed by the runtime's tools and by the program: only the root of a
+ * procfs may be bound there (CVE-2019-16884). */
+static int check_proc(const struct mount_op *op, const struct stat *status, struct error *err)
+{
+	struct statfs fs;
+
+	if (strcmp(op->target, "/proc") != 0)
+		return 0;
+	if (fstatfs(op->tree, &fs) < 0)
+		return error_system(err, errno, "cannot examine the source %s", op->source);
+	if (fs.f_type == PROC_SUPER_MAGIC && status->st_ino == 1)
+		return 0;
+	return error_config_at(err, op->where,
+			       "\"/proc\" cannot be mounted because its source is not a procfs");
+}
+
 static int apply_bind(int root, struct mount_op *op, struct error *err)
 {
 	struct stat status;
@@ -35,6 +53,8 @@ static int apply_bind(int root, struct mount_op *op, struct error *err)
 		return error_system(err, errno, "cannot examine the source %s", op->source);
 	if (S_ISLNK(status.st_mode) && (op->flags & MOUNT_COPY_LINK))
 		return copy_link(root, op, err);
+	if (check_proc(op, &status, err) < 0)
+		return -1;
 
 	auto_fd tree = take_fd(&op->tree);
 	auto_fd target = mount_open_target(root, op, S_ISDIR(status.st_mode), NULL, err);

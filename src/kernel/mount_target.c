@@ -2,7 +2,10 @@
 #include "mount_parts.h"
 
 #include <errno.h>
+#include <linux/magic.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <creel/error.h>
 #include <creel/fd.h>
@@ -95,6 +98,22 @@ static int refuse_root(int root, const struct statx *target, const struct mount_
 	return error_hint(err, "the root filesystem is named by root.path");
 }
 
+/* The plan has refused what lies below /proc by name; a link of the image can still lead there, and
+ * a mount over self/attr or sys would catch what the program writes (CVE-2019-16884). */
+static int refuse_procfs(int target, const struct mount_op *op, struct error *err)
+{
+	struct statfs fs;
+
+	if (fstatfs(target, &fs) < 0)
+		return error_system(err, errno, "cannot examine %s inside the root", op->target);
+	if (fs.f_type != PROC_SUPER_MAGIC || strcmp(op->target, "/proc") == 0 ||
+	    strncmp(op->target, "/proc/", 6) == 0)
+		return 0;
+	error_config_at(err, op->where, "\"%s\" cannot be mounted because it is inside /proc",
+			op->target);
+	return error_hint(err, "a link in the image leads there");
+}
+
 int mount_open_target(int root, const struct mount_op *op, bool directory, bool *existed,
 		      struct error *err)
 {
@@ -112,7 +131,7 @@ int mount_open_target(int root, const struct mount_op *op, bool directory, bool 
 		return -1;
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MNT_ID, &status) < 0)
 		return error_system(err, errno, "cannot examine %s inside the root", op->target);
-	if (refuse_root(root, &status, op, err) < 0)
+	if (refuse_root(root, &status, op, err) < 0 || refuse_procfs(fd, op, err) < 0)
 		return -1;
 	if (check_types(op, directory, S_ISDIR(status.stx_mode), err) < 0)
 		return -1;

@@ -235,7 +235,8 @@ static void plan_readonly(const struct input *input, struct mount_op *op)
 
 static void plan_flags(const struct input *input, struct mount_op *op)
 {
-	if (is_filesystem(op, "proc") || is_filesystem(op, "sysfs"))
+	if (is_filesystem(op, "proc") || is_filesystem(op, "sysfs") ||
+	    strcmp(op->target, "/proc") == 0)
 		op->flags |= MOUNT_REAL_TARGET;
 	if (is_filesystem(op, "tmpfs") && !has_option(op, "mode="))
 		op->flags |= MOUNT_INHERIT_MODE;
