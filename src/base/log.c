@@ -45,12 +45,21 @@ static const char *level_name(enum log_level level)
 	return "error";
 }
 
+/* A log lies in directories that others may write to: a link there would make us append to what it
+ * names (CVE-2026-53489).  /dev/stderr is a link by nature. */
+static int nofollow(const char *path)
+{
+	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0 ? 0 : O_NOFOLLOW;
+}
+
 int log_open(const char *path, enum log_format format, enum log_level level, struct error *err)
 {
 	int fd = -1;
 
 	if (path) {
-		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0644);
+		fd = open(path,
+			  O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC | nofollow(path),
+			  0644);
 		if (fd < 0)
 			return error_system(err, errno, "cannot open the log %s", path);
 	}
