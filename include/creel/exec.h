@@ -17,6 +17,7 @@ struct exec {
 	struct plan_seccomp seccomp;
 	struct become become;
 	int init_fd;
+	int root; /* of the init, where that is not the root of its mount namespace; or -1 */
 	int cgroup; /* the process is born in it, or -1 */
 	int channel, peer;
 	int stage_fd;

@@ -45,6 +45,7 @@ struct exec_record {
 	struct oci_memory_policy *memory_policy;
 	struct optional_uint namespaces; /* CLONE_NEW* flags that the container does not share with the runtime */
 	bool user_namespace;
+	bool own_root; /* its root is not that of its mount namespace, which it shares or joined */
 	struct oci_id_mappings uid_mappings;
 	struct oci_id_mappings gid_mappings;
 	bool has_seccomp; /* seccomp.bpf lies beside */

@@ -24,6 +24,7 @@
 #include <creel/label.h>
 #include <creel/message.h>
 #include <creel/process.h>
+#include <creel/procfs.h>
 #include <creel/seccomp.h>
 #include <creel/terminal.h>
 #include <creel/tuning.h>
@@ -185,12 +186,27 @@ static int install_filter(struct become *become, struct error *err)
 	return 0;
 }
 
-static int set_groups(const struct plan_process *process, struct error *err)
+/* A user namespace that we joined may have given it up, and nobody outside can tell. */
+static bool may_set_groups(const struct become *become)
 {
+	char text[16];
+
+	return procfs_read(become->procfs, "self/setgroups", text, sizeof(text)) <= 0 ||
+	       !text_starts_with(text, "deny");
+}
+
+static int set_groups(const struct become *become, struct error *err)
+{
+	const struct plan_process *process = become->process;
+
 	if (!process->set_groups)
 		return 0;
 	if (syscall(SYS_setgroups, process->groups_n, process->groups) < 0) {
-		error_system(err, errno, "cannot set the supplementary groups");
+		int errnum = errno;
+
+		if (errnum == EPERM && process->groups_n == 0 && !may_set_groups(become))
+			return 0;
+		error_system(err, errnum, "cannot set the supplementary groups");
 		return error_at(err, "/process/user/additionalGids");
 	}
 	return 0;
@@ -205,7 +221,7 @@ static int set_credentials(struct become *become, struct error *err)
 		return error_at(err, "/process/capabilities/bounding");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_system(err, errno, "cannot keep capabilities over the change of ids");
-	if (set_groups(process, err) < 0 ||
+	if (set_groups(become, err) < 0 ||
 	    set_ids(process->uid, process->gid, "/process/user", err) < 0)
 		return -1;
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)

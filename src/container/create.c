@@ -394,6 +394,7 @@ static void fill_exec_record(const struct create *create, struct exec_record *re
 		.process = create->config.process,
 		.namespaces = { .set = true, .value = flags },
 		.user_namespace = flags & CLONE_NEWUSER,
+		.own_root = !(ns->create & CLONE_NEWNS),
 		.has_seccomp = create->seccomp.program.length > 0,
 		.seccomp_flags = { .set = true, .value = create->seccomp.program.flags },
 		.seccomp_notify = create->seccomp.program.notify,

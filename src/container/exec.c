@@ -23,6 +23,7 @@
 #include <creel/file.h>
 #include <creel/log.h>
 #include <creel/monitor.h>
+#include <creel/mount.h>
 #include <creel/namespace.h>
 #include <creel/process.h>
 #include <creel/procfs.h>
@@ -60,6 +61,9 @@ static int make_terminal(struct exec *exec, struct error *err)
 
 static int prepare_inside(struct exec *exec, struct error *err)
 {
+	/* Joining a mount namespace leads to its own root; one that is not joined leaves us at the host's. */
+	if (exec->root >= 0 && mount_chroot(exec->root, err) < 0)
+		return -1;
 	if (join_inside(exec, err) < 0)
 		return -1;
 	exec->become.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -300,6 +304,7 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 static void close_all(struct exec *exec)
 {
 	fd_close(&exec->init_fd);
+	fd_close(&exec->root);
 	fd_close(&exec->cgroup);
 	fd_close(&exec->channel);
 	fd_close(&exec->peer);
@@ -317,6 +322,7 @@ int verb_exec(struct runtime *runtime, const struct exec_options *options, int *
 		.options = options,
 		.container = { .dir = -1 },
 		.init_fd = -1,
+		.root = -1,
 		.cgroup = -1,
 		.channel = -1,
 		.peer = -1,

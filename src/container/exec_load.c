@@ -96,6 +96,9 @@ static int apply_options(struct exec *exec, struct oci_process *process, struct 
 
 	if (options->args.n > 0)
 		process->args = options->args;
+	if (options->cwd && options->cwd[0] != '/')
+		return error_usage(err, "the working directory \"%s\" is not an absolute path",
+				   options->cwd);
 	if (options->cwd)
 		process->cwd = (char *)options->cwd;
 	for (size_t i = 0; i < options->env.n; i++)
@@ -326,6 +329,19 @@ static void drop_shared_namespaces(struct exec *exec)
 	}
 }
 
+static int open_root(struct exec *exec, struct error *err)
+{
+	char name[32];
+
+	if (!exec->record.own_root)
+		return 0;
+	snprintf(name, sizeof(name), "%d/root", (int)exec->container.state.pid.value);
+	exec->root = openat(exec->runtime->procfs, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (exec->root < 0)
+		return error_system(err, errno, "cannot open the root of the container");
+	return 0;
+}
+
 int exec_load(struct exec *exec, struct error *err)
 {
 	struct container *container = &exec->container;
@@ -336,7 +352,7 @@ int exec_load(struct exec *exec, struct error *err)
 		return -1;
 	exec->init_fd = container_init_open(exec->runtime, container, err);
 	if (exec->init_fd < 0 || plan(exec, err) < 0 || load_filter(exec, err) < 0 ||
-	    open_cgroup(exec, err) < 0)
+	    open_cgroup(exec, err) < 0 || open_root(exec, err) < 0)
 		return -1;
 	exec->namespaces = exec->record.namespaces.value;
 	drop_shared_namespaces(exec);

@@ -97,14 +97,10 @@ static int walk(struct create *create, struct error *err)
 	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 ||
 	    create_tune(create, err) < 0 || open_joins(plan, fds, flags, err) < 0)
 		return -1;
-	/* A new user namespace first: the others are then owned by it, and joining needs no more rights than its own. */
-	if (plan->create & CLONE_NEWUSER) {
-		if (make_user_namespace(create, err) < 0 ||
-		    namespace_join(fds, flags, plan->joins_n, err) < 0)
-			return -1;
-	} else if (namespace_join(fds, flags, plan->joins_n, err) < 0) {
+	/* Joins come first: what is there already belongs to no user namespace that is made now, which gives no rights to it. */
+	if (namespace_join(fds, flags, plan->joins_n, err) < 0 ||
+	    make_user_namespace(create, err) < 0)
 		return -1;
-	}
 	if (make_time_namespace(create, err) < 0)
 		return -1;
 	return make_init(create, err);

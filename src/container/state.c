@@ -53,6 +53,7 @@ static const struct field exec_record_fields[] = {
 		 &oci_memory_policy_schema),
 	F_UINT(struct exec_record, namespaces, "namespaces", FIELD_REQUIRED, UINT64_MAX),
 	F_BOOL(struct exec_record, user_namespace, "userNamespace", 0),
+	F_BOOL(struct exec_record, own_root, "ownRoot", 0),
 	F_LIST(struct exec_record, uid_mappings, "uidMappings", 0, struct oci_id_mapping,
 	       &oci_id_mapping_schema),
 	F_LIST(struct exec_record, gid_mappings, "gidMappings", 0, struct oci_id_mapping,
