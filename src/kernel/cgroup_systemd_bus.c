@@ -108,13 +108,15 @@ static bool address_of(struct address *address, const char *directory, const cha
 				    "-_/.\\";
 	char path[ADDRESS_SIZE / 3 - 16];
 	int n = snprintf(path, sizeof(path), "%s%s", directory, name);
+	const char *end = address->text + sizeof(address->text);
 	char *to = address->text;
 
 	if (n < 0 || (size_t)n >= sizeof(path) || access(path, F_OK) < 0)
 		return false;
-	to += sprintf(to, "unix:path=");
+	to += snprintf(to, (size_t)(end - to), "unix:path=");
 	for (const char *from = path; *from; from++)
-		to += sprintf(to, strchr(plain, *from) ? "%c" : "%%%02x", (unsigned char)*from);
+		to += snprintf(to, (size_t)(end - to), strchr(plain, *from) ? "%c" : "%%%02x",
+			       (unsigned char)*from);
 	address->direct = direct;
 	return true;
 }
@@ -125,7 +127,7 @@ static bool address_from_environment(struct address *address, const char *name)
 
 	if (!value || !*value || strlen(value) >= sizeof(address->text))
 		return false;
-	strcpy(address->text, value);
+	memcpy(address->text, value, strlen(value) + 1);
 	address->direct = false;
 	return true;
 }

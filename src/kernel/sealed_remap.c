@@ -18,6 +18,8 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <creel/log.h>
@@ -63,15 +65,21 @@ static bool remap_constant(char *start, size_t size, const ElfW(Phdr) *segment, 
 		    (off_t)(segment->p_offset - head)) == start;
 }
 
-/* Variables are not what the file says any more: their pages are copied, and the copy is moved into their place.  Nothing may write
- * to them between the two calls; errno is no such variable, since it belongs to the thread. */
+/*
+ * Variables are not what the file says any more: their pages are copied, and the copy is moved into their place.  Nothing may write
+ * to them between the two calls; errno is no such variable, since it belongs to the thread.  The kernel does the copying, since to a
+ * sanitizer the gaps between variables are out of bounds.
+ */
 static bool remap_variables(char *start, size_t size)
 {
 	char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct iovec from = { .iov_base = start, .iov_len = size };
+	const struct iovec to = { .iov_base = copy, .iov_len = size };
 
 	if (copy == MAP_FAILED)
 		return false;
-	memcpy(copy, start, size);
+	if (syscall(SYS_process_vm_readv, getpid(), &to, 1UL, &from, 1UL, 0UL) != (long)size)
+		return false;
 	return mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, start) == start;
 }
 
