@@ -62,6 +62,10 @@ struct cgroup_write *plan_write(struct arena *arena, struct plan_cgroup *plan, c
 int plan_cpu(struct arena *arena, const struct oci_cpu *cpu, const char *where,
 	     struct plan_cgroup *plan, struct error *err) must_check;
 
+/* The properties of the unit for a file of the cpu and cpuset controllers. */
+void plan_unified_cpu(struct arena *arena, const struct string_pair *pair, const char *where,
+		      struct plan_cgroup *plan);
+
 /* Names of unit and slice, and the properties that the unit is made with. */
 int plan_systemd(const struct input *input, struct plan_cgroup *plan, struct error *err) must_check;
 /* "org.systemd.property.*" annotations. */

@@ -213,3 +213,39 @@ int plan_cpu(struct arena *arena, const struct oci_cpu *cpu, const char *where,
 		 pointer_key(arena, where, "mems"), plan);
 	return 0;
 }
+
+/* "QUOTA PERIOD" or "max PERIOD", the period may be missing; anything else is for the kernel to refuse. */
+static void plan_unified_bandwidth(struct arena *arena, const char *value, const char *where,
+				   struct plan_cgroup *plan)
+{
+	size_t n = strcspn(value, " ");
+	const char *quota = arena_strndup(arena, value, n);
+	struct oci_cpu cpu = { .quota = { .set = true, .value = -1 } };
+	uint64_t number = 0;
+
+	if (strcmp(quota, "max") != 0) {
+		if (!text_parse_uint(quota, INT64_MAX, &number) || number == 0)
+			return;
+		cpu.quota.value = (int64_t)number;
+	}
+	if (value[n] == ' ') {
+		if (!text_parse_uint(value + n + 1, 1000000, &number) || number == 0)
+			return;
+		cpu.period.set = true;
+		cpu.period.value = number;
+	}
+	plan_systemd_quota(arena, &cpu, where, plan);
+}
+
+void plan_unified_cpu(struct arena *arena, const struct string_pair *pair, const char *where,
+		      struct plan_cgroup *plan)
+{
+	if (strcmp(pair->key, "cpu.max") == 0)
+		plan_unified_bandwidth(arena, pair->value, where, plan);
+	else if (strcmp(pair->key, "cpu.idle") == 0 && strcmp(pair->value, "1") == 0)
+		plan_property(arena, plan, "CPUWeight", "t", "0", where);
+	else if (strcmp(pair->key, "cpuset.cpus") == 0)
+		plan_set_property(arena, pair->value, "AllowedCPUs", where, plan);
+	else if (strcmp(pair->key, "cpuset.mems") == 0)
+		plan_set_property(arena, pair->value, "AllowedMemoryNodes", where, plan);
+}

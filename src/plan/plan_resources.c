@@ -346,6 +346,7 @@ static int plan_unified(const struct target *to, const struct oci_resources *res
 		if (strchr(pair->value, '\n'))
 			write->flags = CGROUP_LINES;
 		plan_unified_property(to, pair, where);
+		plan_unified_cpu(to->arena, pair, where, to->plan);
 	}
 	return 0;
 }
