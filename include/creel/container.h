@@ -32,8 +32,8 @@ struct container {
 
 enum container_lock {
 	CONTAINER_NO_LOCK,   /* state, kill, list: the pidfd makes them safe */
-	CONTAINER_SHARED,    /* exec, ps: the container must not be deleted meanwhile */
-	CONTAINER_EXCLUSIVE, /* create, start, delete, pause, update */
+	CONTAINER_SHARED,    /* exec, ps, pause: the container must not be deleted meanwhile */
+	CONTAINER_EXCLUSIVE, /* create, start, delete, update */
 };
 
 /* "/run/creel", or $XDG_RUNTIME_DIR/creel for an ordinary user or root in a user namespace (SPEC 3.7). */

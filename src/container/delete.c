@@ -48,12 +48,26 @@ static int refuse(const struct container *container, struct error *err)
 	return error_hint(err, "creel delete --force kills it first");
 }
 
+/* Without the lock, since an exec into a paused container has it until that is resumed, and this ends both. */
+static void kill_first(struct runtime *runtime, const char *id)
+{
+	auto_container container = { .dir = -1 };
+	struct error gone = { 0 };
+
+	if (container_open(runtime, id, CONTAINER_NO_LOCK, &container, &gone) < 0 ||
+	    ((container.status == OCI_STATUS_RUNNING || container.status == OCI_STATUS_PAUSED) &&
+	     verb_kill(runtime, id, SIGKILL, false, &gone) < 0))
+		error_ignore(&gone, "what matters is said when the lock is taken");
+}
+
 int verb_delete(struct runtime *runtime, const char *id, bool force, struct error *err)
 {
 	struct container container;
 	struct create create;
 	int result;
 
+	if (force)
+		kill_first(runtime, id);
 	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
 		return -1;
 	if (!force && refuse(&container, err) < 0) {

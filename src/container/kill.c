@@ -83,7 +83,8 @@ static int freeze(struct runtime *runtime, const char *id, bool frozen, struct e
 {
 	auto_container container = { .dir = -1 };
 
-	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
+	/* Shared: an exec into a paused container has the lock until that is resumed. */
+	if (container_open(runtime, id, CONTAINER_SHARED, &container, err) < 0)
 		return -1;
 	if (frozen && container.status != OCI_STATUS_RUNNING && container.status != OCI_STATUS_CREATED)
 		return not_running(id, err);
