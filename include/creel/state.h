@@ -1,6 +1,6 @@
 /*
- * state.json: what must be remembered of a container between two commands.  Written atomically, once before anything is
- * made ("creating": no pid yet), once when the container is created.  The status is derived from the kernel, never stored.
+ * state.json: what must be remembered of a container between two commands.  Written atomically, once as soon as the first process
+ * is there ("creating": no pid yet), once when the container is created.  The status is derived from the kernel, never stored.
  *
  * exec.json beside it is what `exec` needs, so that it never parses the bundle's config.json again.
  */
@@ -62,6 +62,7 @@ extern const struct schema exec_record_schema;
 #define STATE_EXEC_FILE	  "exec.json"
 #define STATE_SECCOMP_FILE "seccomp.bpf"
 #define STATE_START_SOCKET "start.sock"
+#define STATE_CGROUP_NOTE  "cgroup"
 #define STATE_CGROUP_MARK  "cgroup.made"
 
 int state_write(int dir, const struct state *state, struct error *err) must_check;
@@ -69,10 +70,13 @@ int state_write(int dir, const struct state *state, struct error *err) must_chec
 int state_read(struct arena *arena, int dir, struct state *state, struct error *err) must_check;
 
 /*
- * Marks that the cgroup was made, with MADE directories, before any process is born in it; state_read() reads it back.  A
- * symbolic link, since that is one atomic system call: a create that is killed at any instant leaves enough to clean up by.
+ * Before state.json is there, symbolic links stand for it, since each is one atomic system call: the PATH of the cgroup that will be
+ * made, and then that it was made, with how many directories.  A create that is killed at any instant leaves enough to clean
+ * up by; state_read() reads the mark, and state_read_remains() both where there is no state.json.
  */
+int state_note_cgroup(int dir, const char *path, struct error *err) must_check;
 int state_mark_cgroup(int dir, size_t made, struct error *err) must_check;
+void state_read_remains(struct arena *arena, int dir, struct state *state);
 
 int exec_record_write(int dir, const struct exec_record *record, struct error *err) must_check;
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record, struct error *err)

@@ -181,9 +181,10 @@ static int read_state(struct runtime *runtime, struct container *container, stru
 			*err = missing;
 			return -1;
 		}
-		/* Its create died before the first write: nothing but the directory was made. */
+		/* Its create died before the first write. */
 		error_ignore(&missing, "a half-made container has no state yet");
 		container->state = (struct state){ .id = arena_strdup(runtime->arena, container->id) };
+		state_read_remains(runtime->arena, container->dir, &container->state);
 		container->status = OCI_STATUS_CREATING;
 		return 0;
 	}

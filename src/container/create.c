@@ -112,7 +112,6 @@ static void fill_state(struct create *create, struct state *state)
 		.id = (char *)plan->id,
 		.bundle = (char *)plan->bundle,
 		.rootfs = (char *)plan->rootfs,
-		.boot = { .set = true, .value = state_boot(create->runtime->procfs) },
 		.created = state_now(arena),
 		.owner = { .set = true, .value = create->runtime->facts.euid },
 		.cgroup_manager = { .set = true, .value = (int)plan->cgroup.manager },
@@ -143,7 +142,7 @@ static int make_state(struct create *create, struct error *err)
 	if (container_make(create->runtime, create->options->id, &create->container, err) < 0)
 		return -1;
 	fill_state(create, &create->container.state);
-	return state_write(create->container.dir, &create->container.state, err);
+	return 0;
 }
 
 static int undo_state(struct create *create, struct error *err)
@@ -281,6 +280,17 @@ static int undo_stage(struct create *create, struct error *err)
 	fd_close(&create->channel);
 	kill_and_reap(&create->stage_fd);
 	return 0;
+}
+
+/* ---- record ---- */
+
+static int make_record(struct create *create, struct error *err)
+{
+	struct state *state = &create->container.state;
+
+	state->boot = (struct optional_uint){ .set = true,
+					      .value = state_boot(create->runtime->procfs) };
+	return state_write(create->container.dir, state, err);
 }
 
 /* ---- 8: namespaces ---- */
@@ -513,6 +523,8 @@ static const struct step create_steps[] = {
 	/* Before the fork, since the processes are born in it. */
 	{ "making the cgroup", create_make_cgroup, create_undo_cgroup },
 	{ "starting the container's first process", make_stage, undo_stage },
+	/* Until here two links stand for it; I is at work on the other core already.  Before the unit, whose name is in it. */
+	{ "recording the container", make_record, NULL },
 	/* While S waits: what it makes is then born in the unit. */
 	{ "giving the container to systemd", create_make_adoption, create_undo_adoption },
 	{ "making namespaces", make_namespaces, undo_namespaces },

@@ -19,6 +19,8 @@ int create_make_cgroup(struct create *create, struct error *err)
 		return 0;
 	if (create->runtime->cgroup_root < 0)
 		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
+	if (state_note_cgroup(create->container.dir, plan->path, err) < 0)
+		return -1;
 	if (cgroup_make(create->runtime->cgroup_root, plan->path, &plan->writes, &create->cgroup,
 			err) < 0) {
 		if (!plan->best_effort)

@@ -101,14 +101,24 @@ int state_write(int dir, const struct state *state, struct error *err)
 	return write_by_table(dir, STATE_FILE, &state_schema, &copy, err);
 }
 
+static int make_mark(int dir, const char *name, const char *text, struct error *err)
+{
+	if (symlinkat(text, dir, name) < 0)
+		return error_system(err, errno, "cannot write %s into the state directory", name);
+	return 0;
+}
+
+int state_note_cgroup(int dir, const char *path, struct error *err)
+{
+	return make_mark(dir, STATE_CGROUP_NOTE, path, err);
+}
+
 int state_mark_cgroup(int dir, size_t made, struct error *err)
 {
 	char text[24];
 
 	snprintf(text, sizeof(text), "%zu", made);
-	if (symlinkat(text, dir, STATE_CGROUP_MARK) < 0)
-		return error_system(err, errno, "cannot mark the cgroup as made");
-	return 0;
+	return make_mark(dir, STATE_CGROUP_MARK, text, err);
 }
 
 static void read_cgroup_mark(int dir, struct state *state)
@@ -122,6 +132,16 @@ static void read_cgroup_mark(int dir, struct state *state)
 	text[n] = '\0';
 	if (text_parse_uint(text, UINT32_MAX, &made))
 		state->cgroup_made = (struct optional_uint){ .set = true, .value = made };
+}
+
+void state_read_remains(struct arena *arena, int dir, struct state *state)
+{
+	char path[4096];
+	ssize_t n = readlinkat(dir, STATE_CGROUP_NOTE, path, sizeof(path));
+
+	if (n > 0 && (size_t)n < sizeof(path))
+		state->cgroup = arena_strndup(arena, path, (size_t)n);
+	read_cgroup_mark(dir, state);
 }
 
 int state_read(struct arena *arena, int dir, struct state *state, struct error *err)
