@@ -42,8 +42,9 @@ int systemd_start(const struct systemd_scope *scope, int timeout_ms, bool *asked
 		  struct error *err) must_check;
 /* Stops the unit, waits until it is gone, and forgets its failures; a unit that does not exist is success. */
 int systemd_stop(const char *unit, int timeout_ms, struct error *err) must_check;
-/* Forgets a failed unit; one that is active, and one that does not exist, stays as it is. */
-int systemd_reset_failed(const char *unit, int timeout_ms, struct error *err) must_check;
+/* The cgroup of the unit into PATH; "" when it has none, or there is no such unit. */
+int systemd_cgroup(const char *unit, int timeout_ms, char *path, size_t size,
+		   struct error *err) must_check;
 /* Changes properties of a running unit until the next boot, all or none. */
 int systemd_set_properties(const char *unit, const struct systemd_property *properties, size_t n,
 			   int timeout_ms, struct error *err) must_check;

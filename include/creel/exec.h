@@ -19,6 +19,7 @@ struct exec {
 	int init_fd;
 	int root; /* of the init, where that is not the root of its mount namespace; or -1 */
 	int cgroup; /* the process is born in it, or -1 */
+	const char *unit_sub; /* where only systemd may move a process: the path in its unit, else NULL */
 	int channel, peer;
 	int stage_fd;
 	pid_t pid;

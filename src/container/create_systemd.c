@@ -153,6 +153,30 @@ static int kill_all(struct create *create, struct error *err)
 	return cgroup < 0 ? 0 : cgroup_kill(cgroup, KILL_TIMEOUT_MS, err);
 }
 
+/*
+ * The create was killed before it knew whether it had a unit.  S died with it, so ours is empty: systemd may have been too late
+ * to move a process, and waits for its end.  One with processes is somebody else's.
+ */
+static int stop_empty(struct create *create, struct error *err)
+{
+	const char *unit = create->container.state.unit;
+	int timeout_ms = create->runtime->timeout_ms;
+	char path[CGROUP_FILE_MAX] = "";
+	struct error gone = { 0 };
+
+	if (systemd_cgroup(unit, timeout_ms, path, sizeof(path), err) < 0)
+		return -1;
+	if (path[0] && create->runtime->cgroup_root >= 0) {
+		auto_fd cgroup = cgroup_open(create->runtime->cgroup_root, path, &gone);
+
+		if (cgroup < 0)
+			error_ignore(&gone, "it is not there yet, or no more");
+		else if (cgroup_is_populated(cgroup) == 1)
+			return 0;
+	}
+	return systemd_stop(unit, timeout_ms, err);
+}
+
 int create_undo_adoption(struct create *create, struct error *err)
 {
 	const struct state *state = &create->container.state;
@@ -160,13 +184,8 @@ int create_undo_adoption(struct create *create, struct error *err)
 
 	if (!state->unit)
 		return 0;
-	if (!create->unit_asked && !state->cgroup_made.set) {
-		/*
-		 * A unit of that name is somebody else's, or ends by itself: S died with the create that made it.  Only a
-		 * failed one would stay and keep its name.
-		 */
-		return create->options ? 0 : systemd_reset_failed(state->unit, timeout_ms, err);
-	}
+	if (!create->unit_asked && !state->cgroup_made.set)
+		return create->options ? 0 : stop_empty(create, err);
 	/* Else the stop would send SIGTERM first, and wait. */
 	if (kill_all(create, err) < 0)
 		return -1;

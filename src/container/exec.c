@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <creel/become.h>
+#include <creel/cgroup_systemd.h>
 #include <creel/channel.h>
 #include <creel/error.h>
 #include <creel/exec.h>
@@ -105,6 +106,13 @@ static int walk(struct exec *exec, struct error *err)
 	struct spawn spawn = { .flags = CLONE_PARENT, .cgroup = exec->cgroup };
 	pid_t pid;
 
+	/* While we are what systemd takes for the caller's: dumpable, and in the caller's namespaces. */
+	if (exec->unit_sub) {
+		if (systemd_attach(exec->container.state.unit, exec->unit_sub, getpid(),
+				   exec->runtime->timeout_ms, err) < 0)
+			return -1;
+		spawn.cgroup = -1;
+	}
 	/* A user namespace, and not being dumpable, would take our own /proc files away; the child inherits the score. */
 	if (exec->process.oom_score_adj.set &&
 	    tuning_set_oom_score(exec->runtime->procfs, (int)exec->process.oom_score_adj.value, err) < 0)

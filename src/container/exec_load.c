@@ -285,6 +285,36 @@ static char *init_cgroup(struct exec *exec)
 	return arena_strdup(exec->runtime->arena, line + strlen("0::"));
 }
 
+/*
+ * Whether the kernel lets us put a process there: that takes rights in the first parent that it has in common with our own
+ * cgroup.  An ordinary user has none in what is above the cgroups of the user's systemd.
+ */
+static bool can_enter(const struct exec *exec, const char *path)
+{
+	const char *own = exec->runtime->facts.cgroup_own;
+	struct error err = { 0 };
+	size_t common = 0;
+
+	for (size_t i = 0; own; i++) {
+		bool ends = own[i] == '/' || own[i] == '\0';
+
+		if (ends && (path[i] == '/' || path[i] == '\0'))
+			common = i;
+		if (own[i] != path[i] || path[i] == '\0')
+			break;
+	}
+
+	auto_fd parent = cgroup_open(exec->runtime->cgroup_root,
+				     common ? arena_strndup(exec->runtime->arena, path, common) : "/",
+				     &err);
+
+	if (parent < 0) {
+		error_ignore(&err, "then systemd is asked");
+		return false;
+	}
+	return faccessat(parent, "cgroup.procs", W_OK, AT_EACCESS) == 0;
+}
+
 static int open_cgroup(struct exec *exec, struct error *err)
 {
 	struct runtime *runtime = exec->runtime;
@@ -306,6 +336,8 @@ static int open_cgroup(struct exec *exec, struct error *err)
 	exec->cgroup = cgroup_open(runtime->cgroup_root, path, err);
 	if (exec->cgroup < 0)
 		return error_while(err, "cannot open the cgroup for the process");
+	if (exec->container.state.unit && text_starts_with(path, own) && !can_enter(exec, path))
+		exec->unit_sub = path + strlen(own);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "systemd_bus.h"
 
 #define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
+#define SCOPE_INTERFACE "org.freedesktop.systemd1.Scope"
 #define UNIT_EXISTS    "org.freedesktop.systemd1.UnitExists"
 #define NO_SUCH_UNIT   "org.freedesktop.systemd1.NoSuchUnit"
 
@@ -454,13 +455,18 @@ int systemd_stop(const char *unit, int timeout_ms, struct error *err)
 	return reset_failed(&bus, unit, err);
 }
 
-int systemd_reset_failed(const char *unit, int timeout_ms, struct error *err)
+int systemd_cgroup(const char *unit, int timeout_ms, char *path, size_t size, struct error *err)
 {
 	auto_bus bus = { .bus = NULL };
 
 	if (systemd_open(&bus, timeout_ms, err) < 0)
 		return -1;
-	return reset_failed(&bus, unit, err);
+	if (systemd_unit_property(&bus, unit, SCOPE_INTERFACE, "ControlGroup", path, size))
+		return 0;
+	if (systemd_timed_out(&bus))
+		return error_system(err, ETIMEDOUT, "systemd did not say what the unit %s is", unit);
+	/* What is no scope, and what cannot be loaded, has no cgroup that we could have made. */
+	return 0;
 }
 
 /* ---- changing ---- */

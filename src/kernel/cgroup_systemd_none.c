@@ -23,9 +23,9 @@ int systemd_stop(const char *unit, int timeout_ms, struct error *err)
 	return refuse(err);
 }
 
-int systemd_reset_failed(const char *unit, int timeout_ms, struct error *err)
+int systemd_cgroup(const char *unit, int timeout_ms, char *path, size_t size, struct error *err)
 {
-	(void)unit, (void)timeout_ms;
+	(void)unit, (void)timeout_ms, (void)path, (void)size;
 	return refuse(err);
 }
 
