@@ -131,5 +131,5 @@ void options_each(const struct options *options,
 
 /* "512m" and the like: bytes; -1 is "no limit". */
 bool options_parse_bytes(const char *text, int64_t *bytes);
-/* "1m30s", "250ms", "5": milliseconds. */
+/* "1m30s", "250ms", "1.5s" (as Go writes durations), "5" (seconds): milliseconds, rounded up. */
 bool options_parse_time(const char *text, int64_t *milliseconds);

@@ -65,6 +65,7 @@ const struct command *const commands[] = {
 	&command_completion,
 	&command_create,
 	&command_delete,
+	&command_events,
 	&command_exec,
 	&command_features,
 	&command_kill,
@@ -77,6 +78,7 @@ const struct command *const commands[] = {
 	&command_spec,
 	&command_start,
 	&command_state,
+	&command_stats,
 	&command_update,
 	NULL,
 };
@@ -91,7 +93,7 @@ const struct command *command_find(const char *name, struct error *err)
 			return commands[i];
 		names[i] = commands[i]->name;
 		/* Typing stopped too early: likelier than a wrong letter. */
-		if (strlen(name) > 2 && text_starts_with(names[i], name))
+		if (!nearest && strlen(name) > 2 && text_starts_with(names[i], name))
 			nearest = names[i];
 	}
 	error_usage(err, "unknown command \"%s\"", name);

@@ -3,6 +3,7 @@
 #include <creel/options.h>
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <creel/error.h>
@@ -131,42 +132,73 @@ bool options_parse_bytes(const char *text, int64_t *bytes)
 	return true;
 }
 
+/* Units of Go's durations, in microseconds; what is shorter counts as nothing. */
+static const struct time_unit {
+	const char *name;
+	double us;
+} time_units[] = {
+	{"ns",		0.001     },
+	 { "us",	 1	   },
+	   { "\302\265s", 1	    },
+	       { "\316\274s", 1		},
+	{ "ms",	1000	     },
+	 { "s",		1000000	},
+	   { "m",	  60000000  },
+	       { "h",	      3600000000},
+};
+
+static const struct time_unit *find_time_unit(const char *name, size_t length)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(time_units); i++)
+		if (strlen(time_units[i].name) == length &&
+		    strncmp(time_units[i].name, name, length) == 0)
+			return &time_units[i];
+	return NULL;
+}
+
+/* "1.5": decimal, without sign or exponent. */
+static bool parse_fraction(const char *text, size_t length, double *value)
+{
+	char number[24], *end;
+	size_t digits = strspn(text, "0123456789");
+
+	if (length == 0 || length >= sizeof(number) || strspn(text, "0123456789.") != length)
+		return false;
+	/* One point at most, and a digit beside it. */
+	if (digits < length && strspn(text + digits + 1, "0123456789") != length - digits - 1)
+		return false;
+	if (digits == 0 && length == 1)
+		return false;
+	memcpy(number, text, length);
+	number[length] = '\0';
+	*value = strtod(number, &end);
+	return *end == '\0';
+}
+
 bool options_parse_time(const char *text, int64_t *milliseconds)
 {
-	static const struct name_value units[] = {
-		{"ms",	1	  },
-		     { "s",  1000	 },
-		    { "m",  60000	 },
-		    { "h",  3600000},
-		      { NULL, 0	},
-	};
-	int64_t total = 0;
-	uint64_t value;
+	double total = 0;
+	uint64_t seconds;
 
-	if (text_parse_uint(text, INT_MAX / 1000, &value)) {
-		*milliseconds = (int64_t)value * 1000;
+	if (text_parse_uint(text, INT_MAX / 1000, &seconds)) {
+		*milliseconds = (int64_t)seconds * 1000;
 		return true;
 	}
 	do {
-		size_t digits = strspn(text, "0123456789");
-		size_t letters = strspn(text + digits, "hms");
-		char number[24], unit[3];
+		size_t digits = strspn(text, "0123456789.");
+		size_t letters = strcspn(text + digits, "0123456789.");
+		const struct time_unit *unit = find_time_unit(text + digits, letters);
+		double value;
 
-		if (digits == 0 || digits >= sizeof(number) || letters == 0 ||
-		    letters >= sizeof(unit))
+		if (!unit || !parse_fraction(text, digits, &value))
 			return false;
-		memcpy(number, text, digits);
-		number[digits] = '\0';
-		memcpy(unit, text + digits, letters);
-		unit[letters] = '\0';
-		if (value_of(units, unit) < 0 || !text_parse_uint(number, INT_MAX, &value))
-			return false;
-		total += (int64_t)value * value_of(units, unit);
+		total += value * unit->us / 1000;
 		if (total > INT_MAX)
 			return false;
 		text += digits + letters;
 	} while (*text);
-	*milliseconds = total;
+	/* Never 0 for a time that is not. */
+	*milliseconds = (int64_t)total + (total > (double)(int64_t)total);
 	return true;
 }
 
