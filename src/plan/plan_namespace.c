@@ -78,8 +78,11 @@ static const struct idmap *plan_maps(const struct input *input)
 	map->uids_n = oci_linux->uid_mappings.n;
 	map->gids = idmap_ranges(input->arena, &oci_linux->gid_mappings);
 	map->gids_n = oci_linux->gid_mappings.n;
-	if (facts->is_admin)
+	if (facts->is_admin) {
+		/* Who has been denied it cannot allow it to others. */
+		map->deny_setgroups = !facts->can_set_groups;
 		return map;
+	}
 	map->deny_setgroups = maps_only(map->gids, map->gids_n, facts->egid);
 	map->helpers = !map->deny_setgroups || !maps_only(map->uids, map->uids_n, facts->euid);
 	return map;
