@@ -73,7 +73,7 @@ def creel(request, apart, binary, programs):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="t", dir=apart))
     directory.chmod(0o755)
     creel = harness.Creel(binary, directory, programs)
-    snapshot = harness.Snapshot(creel.names, directory, creel.root)
+    snapshot = harness.Snapshot(creel)
     before = snapshot.take()
     yield creel
     passed = getattr(request.node, "passed", False)

@@ -141,28 +141,51 @@ def descendants():
     return found
 
 
+_waited_for = set()     # pids of the commands that a Background will wait for
+
+
 def reap():
-    """Collects orphans that have ended.  Only for moments when no Popen of ours is waited for."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
+    """Collects the orphans that have ended, as engines do: an unreaped one keeps the pid namespace
+    that it was in alive.  They all have sessions of their own, unlike other children of ours."""
+    session = os.getsid(0)
+    children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    for pid in map(int, children):
+        fields = stat_fields(pid)
+        if (fields and fields[0] == "Z" and int(fields[3]) != session
+                and pid not in _waited_for):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
 
 
 class Snapshot:
     """What creel could leave behind on the host, of the containers with NAMES."""
 
-    def __init__(self, names, directory, root):
-        self.names = names
-        self.directory = str(directory)
-        self.root = pathlib.Path(root)
+    def __init__(self, creel):
+        self.creel = creel
+        self.directory = str(creel.directory)
+
+    @property
+    def names(self):
+        """The ids of the test."""
+        return self.creel.names
+
+    @property
+    def root(self):
+        """The state root of the test, which it may choose."""
+        return self.creel.root
 
     def _cgroups(self):
-        top = cgroup_root()
-        return {str(path) for path, _, _ in os.walk(top)} if top else set()
-
-    def _own(self, path):
-        return not self.names.isdisjoint(path.split("/")) or any(
-            part.startswith("creel-") and part[6:] in self.names for part in path.split("/"))
+        """Ours: named after an id, or on or below a path that a document of ours has named."""
+        top, found = cgroup_root(), set()
+        wanted = {f"creel-{name}" for name in self.names} | self.names
+        for path, _, _ in os.walk(top) if top else ():
+            inside = path[len(str(top)):]
+            if (not wanted.isdisjoint(inside.split("/"))
+                    or any(inside == own or inside.startswith(own + "/")
+                           or (inside and own.startswith(inside + "/"))
+                           for own in self.creel.cgroups)):
+                found.add(path)
+        return found
 
     def take(self):
         """Everything, as a dict from kind to set."""
@@ -171,9 +194,10 @@ class Snapshot:
         keys = pathlib.Path("/proc/keys").read_text().splitlines()
         return {
             "mount": {line.split(" ", 3)[3] for line in mounts},
-            "cgroup": {path for path in self._cgroups() if self._own(path)},
+            "cgroup": self._cgroups(),
             "process": {f"{pid}: {line}" for pid, line in descendants().items()},
-            "state": set(os.listdir(self.root)) if self.root.is_dir() else set(),
+            "state": (set(os.listdir(self.root)) - {".cache"} if self.root.is_dir()
+                      else set()),
             "socket": {line.split(None, 7)[-1] for line in unix if self.directory in line},
             "keyring": {line.split()[8] for line in keys
                         if len(line.split()) > 8 and line.split()[8].startswith("_ses.")
@@ -201,7 +225,7 @@ class Snapshot:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
         reap()
-        for path in sorted(filter(self._own, self._cgroups()), reverse=True):
+        for path in sorted(self._cgroups(), reverse=True):
             with contextlib.suppress(OSError):
                 (pathlib.Path(path) / "cgroup.kill").write_text("1")
             with contextlib.suppress(OSError):
@@ -264,24 +288,34 @@ class Background:
     def __init__(self, process, result):
         self.process, self.result = process, result
         self.pid = process.pid
+        _waited_for.add(self.pid)
 
     def wait(self, timeout=TIMEOUT):
         """Waits for its end and returns the Result."""
-        try:
-            self.result.code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
+        end, pause = time.monotonic() + timeout, 0.0005
+        while self.process.poll() is None:
+            reap()
+            if time.monotonic() > end:
+                self.end()
+                raise AssertionError(f"not finished after {timeout} s: {self.result}")
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
+        _waited_for.discard(self.pid)
+        self.result.code = self.process.returncode
+        return self.result
+
+    def end(self):
+        """Ends the command by force."""
+        if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"not finished after {timeout} s: {self.result}") from None
-        return self.result
+        _waited_for.discard(self.pid)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *unused):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.end()
 
 
 class Bundle:
@@ -293,7 +327,8 @@ class Bundle:
     def write(self):
         """Writes config.json, and remembers the cgroup for the comparison."""
         path = (self.spec.get("linux") or {}).get("cgroupsPath") or ""
-        self.creel.names.update(part for part in path.split("/") if part)
+        if path.startswith("/"):
+            self.creel.cgroups.add(path)
         bundles.make_bundle(self.path, self.spec, self.rootfs)
         return self
 
@@ -313,7 +348,8 @@ class Creel:
         self.directory = pathlib.Path(directory)
         self.programs = programs
         self.root = self.directory / "state"
-        self.names = set()
+        self.names = set()      # ids
+        self.cgroups = set()    # paths of cgroups that our documents name
         self.count = 0
         self.prefix = []        # words before the binary, as of setpriv
         self.options = []       # global options of every command
