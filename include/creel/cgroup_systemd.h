@@ -1,12 +1,14 @@
 /*
- * The systemd cgroup driver: a container's cgroup as a transient scope unit, made and changed over D-Bus.  systemd is the one
- * owner of its hierarchy, so where it runs the limits must be its properties too: `systemctl daemon-reload` writes what it
- * knows.  Source: org.freedesktop.systemd1(5), systemd.resource-control(5).
+ * The systemd cgroup driver: a container's cgroup as a transient scope unit, made and changed over
+ * D-Bus.  systemd is the one owner of its hierarchy, so where it runs the limits must be its
+ * properties too: `systemctl daemon-reload` writes what it knows.  Source:
+ * org.freedesktop.systemd1(5), systemd.resource-control(5).
  *
- * The manager of the user is asked when we are not root of the user namespace that systemd runs in, else the manager of the
- * system; its private socket first, since that works without a bus daemon and does not queue behind others, then the bus.
- * Each function has ONE deadline for all that it does: TIMEOUT_MS, or 10 s when that is not positive; past it the error is
- * ERROR_SYSTEM with ETIMEDOUT and says what was waited for.
+ * The manager of the user is asked when we are not root of the user namespace that systemd runs in,
+ * else the manager of the system; its private socket first, since that works without a bus daemon
+ * and does not queue behind others, then the bus. Each function has ONE deadline for all that it
+ * does: TIMEOUT_MS, or 10 s when that is not positive; past it the error is ERROR_SYSTEM with
+ * ETIMEDOUT and says what was waited for.
  */
 #pragma once
 
@@ -34,13 +36,15 @@ struct systemd_scope {
 };
 
 /*
- * Starts the unit and waits until PID is in its cgroup.  A failed unit that is left over from an earlier container is reset;
- * any other unit of that name is ERROR_STATE and is left alone.  A property that this systemd does not know is left out with a
- * warning.  *ASKED says whether the unit may exist now: then, after a failure, systemd_stop() is due.
+ * Starts the unit and waits until PID is in its cgroup.  A failed unit that is left over from an
+ * earlier container is reset; any other unit of that name is ERROR_STATE and is left alone.  A
+ * property that this systemd does not know is left out with a warning.  *ASKED says whether the
+ * unit may exist now: then, after a failure, systemd_stop() is due.
  */
 int systemd_start(const struct systemd_scope *scope, int timeout_ms, bool *asked,
 		  struct error *err) must_check;
-/* Stops the unit, waits until it is gone, and forgets its failures; a unit that does not exist is success. */
+/* Stops the unit, waits until it is gone, and forgets its failures; a unit that does not exist is
+ * success. */
 int systemd_stop(const char *unit, int timeout_ms, struct error *err) must_check;
 /* The cgroup of the unit into PATH; "" when it has none, or there is no such unit. */
 int systemd_cgroup(const char *unit, int timeout_ms, char *path, size_t size,
@@ -48,6 +52,7 @@ int systemd_cgroup(const char *unit, int timeout_ms, char *path, size_t size,
 /* Changes properties of a running unit until the next boot, all or none. */
 int systemd_set_properties(const char *unit, const struct systemd_property *properties, size_t n,
 			   int timeout_ms, struct error *err) must_check;
-/* Moves our child PID into the unit's cgroup, or into SUB ("/a/b") below it, where our own rights do not reach. */
+/* Moves our child PID into the unit's cgroup, or into SUB ("/a/b") below it, where our own rights
+ * do not reach. */
 int systemd_attach(const char *unit, const char *sub, pid_t pid, int timeout_ms,
 		   struct error *err) must_check;

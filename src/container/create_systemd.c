@@ -1,6 +1,6 @@
 /*
- * The row of the create table that gives a container to systemd: S is put into a scope of its own before it makes the
- * container's namespaces and processes, which are then born there.
+ * The row of the create table that gives a container to systemd: S is put into a scope of its own
+ * before it makes the container's namespaces and processes, which are then born there.
  */
 #include "create_parts.h"
 
@@ -23,7 +23,8 @@
 #define SETUP_TASKS	16
 #define SETUP_MEMORY	((uint64_t)32 << 20)
 
-/* The cgroup that systemd has put S into; it must be the unit's, or limits and kills would hit somebody else. */
+/* The cgroup that systemd has put S into; it must be the unit's, or limits and kills would hit
+ * somebody else. */
 static char *cgroup_of_stage(const struct create *create, struct error *err)
 {
 	const char *unit = create->plan.cgroup.unit;
@@ -42,8 +43,9 @@ static char *cgroup_of_stage(const struct create *create, struct error *err)
 			continue;
 		if (text_equal(name + 1, unit))
 			return arena_strdup(create->runtime->arena, line + strlen("0::"));
-		error_system(err, 0, "systemd started the unit %s, but its process is in the "
-				     "cgroup %s",
+		error_system(err, 0,
+			     "systemd started the unit %s, but its process is in the "
+			     "cgroup %s",
 			     unit, line + strlen("0::"));
 		return NULL;
 	}
@@ -154,8 +156,9 @@ static int kill_all(struct create *create, struct error *err)
 }
 
 /*
- * The create was killed before it knew whether it had a unit.  S died with it, so ours is empty: systemd may have been too late
- * to move a process, and waits for its end.  One with processes is somebody else's.
+ * The create was killed before it knew whether it had a unit.  S died with it, so ours is empty:
+ * systemd may have been too late to move a process, and waits for its end.  One with processes is
+ * somebody else's.
  */
 static int stop_empty(struct create *create, struct error *err)
 {
@@ -189,7 +192,8 @@ int create_undo_adoption(struct create *create, struct error *err)
 	/* Else the stop would send SIGTERM first, and wait. */
 	if (kill_all(create, err) < 0)
 		return -1;
-	/* Whoever did not answer need not be asked again: a scope without processes ends by itself. */
+	/* Whoever did not answer need not be asked again: a scope without processes ends by itself.
+	 */
 	if (create->unit_silent)
 		return 0;
 	return systemd_stop(state->unit, timeout_ms, err);

@@ -1,6 +1,6 @@
 /*
- * A container's scope: starting it around the first process, changing its properties, stopping it.  Each function opens one
- * connection and closes it again; nothing is kept between commands.
+ * A container's scope: starting it around the first process, changing its properties, stopping it.
+ * Each function opens one connection and closes it again; nothing is kept between commands.
  */
 #include <creel/cgroup_systemd.h>
 
@@ -15,10 +15,10 @@
 
 #include "systemd_bus.h"
 
-#define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
+#define UNIT_INTERFACE	"org.freedesktop.systemd1.Unit"
 #define SCOPE_INTERFACE "org.freedesktop.systemd1.Scope"
-#define UNIT_EXISTS    "org.freedesktop.systemd1.UnitExists"
-#define NO_SUCH_UNIT   "org.freedesktop.systemd1.NoSuchUnit"
+#define UNIT_EXISTS	"org.freedesktop.systemd1.UnitExists"
+#define NO_SUCH_UNIT	"org.freedesktop.systemd1.NoSuchUnit"
 
 enum {
 	/* More unknown properties than that are not an old systemd but a wrong document. */
@@ -91,7 +91,8 @@ static int append_basic(const struct systemd_library *lib, sd_bus_message *messa
 	}
 }
 
-/* One element of an array: a basic type, or a struct of basic types.  The number of values it took, or a negative errno. */
+/* One element of an array: a basic type, or a struct of basic types.  The number of values it took,
+ * or a negative errno. */
 static int append_element(const struct systemd_library *lib, sd_bus_message *message,
 			  const char *types, const struct strings *values, size_t at)
 {
@@ -206,8 +207,9 @@ static const struct systemd_property *named(const struct request *request, const
 }
 
 /*
- * "Cannot set property X, or unknown property.": this systemd is older than X.  The limit's file is written all the same, but
- * a reload does not know of it.  Where the unit is, and whether its cgroup is ours, is nothing to do without.
+ * "Cannot set property X, or unknown property.": this systemd is older than X.  The limit's file is
+ * written all the same, but a reload does not know of it.  Where the unit is, and whether its
+ * cgroup is ours, is nothing to do without.
  */
 static bool drop_unknown(struct request *request, const struct systemd_refusal *refusal)
 {
@@ -275,8 +277,10 @@ static int unit_is_taken(struct systemd_bus *bus, const char *unit, struct error
 	systemd_unit_property(bus, unit, UNIT_INTERFACE, "ActiveState", state, sizeof(state));
 	error_state(err, "the systemd unit %s exists already: \"%s\", %s", unit, description,
 		    state[0] ? state : "loaded");
-	return error_hint(err, "see \"systemctl status %s\"; choose another name in "
-			       "linux.cgroupsPath", unit);
+	return error_hint(err,
+			  "see \"systemctl status %s\"; choose another name in "
+			  "linux.cgroupsPath",
+			  unit);
 }
 
 /* ---- starting ---- */
@@ -292,13 +296,13 @@ static int start_once(struct request *request, struct systemd_refusal *refusal, 
 	*refusal = (struct systemd_refusal){ 0 };
 	/* "fail": never queue behind, or replace, another job of the unit. */
 	if (result == 0 && lib->sd_bus_message_append(message, "ss", request->unit, "fail") < 0)
-		result = error_system(err, EINVAL, "cannot name the unit %s to systemd",
-				      request->unit);
+		result =
+		    error_system(err, EINVAL, "cannot name the unit %s to systemd", request->unit);
 	if (result == 0)
 		result = append_properties(request, message, err);
 	if (result == 0 && lib->sd_bus_message_append(message, "a(sa(sv))", 0) < 0)
-		result = error_system(err, EINVAL, "cannot ask systemd for the unit %s",
-				      request->unit);
+		result =
+		    error_system(err, EINVAL, "cannot ask systemd for the unit %s", request->unit);
 	if (result == 0)
 		result = systemd_call(request->bus, message, goal, 'o', refusal, err);
 	lib->sd_bus_message_unref(message);
@@ -331,7 +335,8 @@ static int start(struct request *request, bool *asked, struct error *err)
 			*asked = true;
 			return 0;
 		}
-		/* Without an answer nobody knows: it may come into being later. */
+		/* Without an answer nobody knows: it may come into being later, unless
+		 * the call could not even be written. */
 		if (!refusal.is_answer) {
 			*asked = err->errnum != EINVAL;
 			return -1;
@@ -347,10 +352,11 @@ static int start(struct request *request, bool *asked, struct error *err)
 }
 
 /*
- * The signal of the job's end is lost with the connection, as when systemd executes itself anew.  Then the unit itself is
- * asked until it is there or not.
+ * The signal of the job's end is lost with the connection, as when systemd executes itself anew.
+ * Then the unit itself is asked until it is there or not.
  */
-static int ask_unit(struct systemd_bus *bus, const char *unit, const char *wanted, struct error *err)
+static int ask_unit(struct systemd_bus *bus, const char *unit, const char *wanted,
+		    struct error *err)
 {
 	const struct timespec pause = { .tv_nsec = 50000000L };
 	char state[32] = "";
@@ -374,8 +380,8 @@ static int ask_unit(struct systemd_bus *bus, const char *unit, const char *wante
 			    unit, state[0] ? state : "unknown", wanted);
 }
 
-static int wait_for(struct systemd_bus *bus, const char *unit, const char *goal,
-		    const char *wanted, struct error *err)
+static int wait_for(struct systemd_bus *bus, const char *unit, const char *goal, const char *wanted,
+		    struct error *err)
 {
 	if (systemd_wait(bus, goal, err) == 0)
 		return 0;
@@ -464,7 +470,8 @@ int systemd_cgroup(const char *unit, int timeout_ms, char *path, size_t size, st
 	if (systemd_unit_property(&bus, unit, SCOPE_INTERFACE, "ControlGroup", path, size))
 		return 0;
 	if (systemd_timed_out(&bus))
-		return error_system(err, ETIMEDOUT, "systemd did not say what the unit %s is", unit);
+		return error_system(err, ETIMEDOUT, "systemd did not say what the unit %s is",
+				    unit);
 	/* What is no scope, and what cannot be loaded, has no cgroup that we could have made. */
 	return 0;
 }
@@ -482,8 +489,8 @@ static int set_once(struct request *request, struct systemd_refusal *refusal, st
 	*refusal = (struct systemd_refusal){ 0 };
 	/* Runtime: a container does not outlive a boot, so its drop-ins must not. */
 	if (result == 0 && lib->sd_bus_message_append(message, "sb", request->unit, true) < 0)
-		result = error_system(err, EINVAL, "cannot name the unit %s to systemd",
-				      request->unit);
+		result =
+		    error_system(err, EINVAL, "cannot name the unit %s to systemd", request->unit);
 	if (result == 0)
 		result = append_properties(request, message, err);
 	if (result == 0)

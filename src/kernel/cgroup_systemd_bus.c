@@ -1,6 +1,7 @@
 /*
- * The connection to systemd: loading libsystemd, finding the manager, and calls that end by one deadline.  sd-bus's own
- * waits are not used where they have no limit: opening a bus, flushing and closing it.
+ * The connection to systemd: loading libsystemd, finding the manager, and calls that end by one
+ * deadline.  sd-bus's own waits are not used where they have no limit: opening a bus, flushing and
+ * closing it.
  */
 #include "systemd_bus.h"
 
@@ -100,7 +101,8 @@ struct address {
 	bool direct;
 };
 
-/* "unix:path=..." of DIRECTORY/NAME with what an address cannot hold written as %XX; false when it does not exist. */
+/* "unix:path=..." of DIRECTORY/NAME with what an address cannot hold written as %XX; false when it
+ * does not exist. */
 static bool address_of(struct address *address, const char *directory, const char *name,
 		       bool direct)
 {
@@ -133,8 +135,8 @@ static bool address_from_environment(struct address *address, const char *name)
 }
 
 /*
- * Root of the user namespace that the system's systemd runs in talks to that one.  Root of a nested one (podman's) sees its
- * socket as somebody else's, and is in truth an ordinary user.
+ * Root of the user namespace that the system's systemd runs in talks to that one.  Root of a nested
+ * one (podman's) sees its socket as somebody else's, and is in truth an ordinary user.
  */
 static bool is_user(void)
 {
@@ -174,8 +176,9 @@ static size_t user_addresses(struct address *list)
 static int no_address(bool user, struct error *err)
 {
 	if (!user) {
-		error_unsupported(err, "systemd cannot be reached: neither %s nor the system bus "
-				       "is there",
+		error_unsupported(err,
+				  "systemd cannot be reached: neither %s nor the system bus "
+				  "is there",
 				  SYSTEM_PRIVATE);
 		return error_hint(err, "leave out --systemd-cgroup where systemd is not process 1");
 	}
@@ -242,7 +245,8 @@ static int connect_to(struct systemd_bus *bus, const struct address *address)
 	return result;
 }
 
-/* JobRemoved(id, job, unit, result) of our job.  What comes before our answer is dispatched after it. */
+/* JobRemoved(id, job, unit, result) of our job.  What comes before our answer is dispatched after
+ * it. */
 static int on_job_removed(sd_bus_message *message, void *argument, sd_bus_error *unused)
 {
 	struct systemd_bus *bus = argument;
@@ -257,16 +261,16 @@ static int on_job_removed(sd_bus_message *message, void *argument, sd_bus_error 
 }
 
 /*
- * Before the first job is made, or its end could be missed.  The daemon and systemd read what comes from one connection in
- * order, so neither answer need be waited for.  A direct connection gets all signals, without a sender.
+ * Before the first job is made, or its end could be missed.  The daemon and systemd read what comes
+ * from one connection in order, so neither answer need be waited for.  A direct connection gets all
+ * signals, without a sender.
  */
 static int subscribe(struct systemd_bus *bus)
 {
 	const struct systemd_library *lib = &bus->library;
-	int result = lib->sd_bus_match_signal_async(bus->bus, NULL,
-						    bus->direct ? NULL : DESTINATION, OBJECT,
-						    MANAGER, "JobRemoved", on_job_removed, NULL,
-						    bus);
+	int result =
+	    lib->sd_bus_match_signal_async(bus->bus, NULL, bus->direct ? NULL : DESTINATION, OBJECT,
+					   MANAGER, "JobRemoved", on_job_removed, NULL, bus);
 
 	if (result < 0 || bus->direct)
 		return result;
@@ -337,7 +341,7 @@ int systemd_method(struct systemd_bus *bus, const char *method, sd_bus_message *
 		   struct error *err)
 {
 	int result = bus->library.sd_bus_message_new_method_call(
-		bus->bus, message, bus->direct ? NULL : DESTINATION, OBJECT, MANAGER, method);
+	    bus->bus, message, bus->direct ? NULL : DESTINATION, OBJECT, MANAGER, method);
 
 	if (result < 0)
 		return error_system(err, -result, "cannot make the call %s for systemd", method);
@@ -420,8 +424,10 @@ int systemd_wait(struct systemd_bus *bus, const char *goal, struct error *err)
 		if (systemd_timed_out(bus))
 			return did_not_answer(bus, goal, err);
 		if (result < 0 && result != -EINTR)
-			return error_system(err, ENOTCONN, "the connection to systemd broke while "
-							   "waiting for %s", goal);
+			return error_system(err, ENOTCONN,
+					    "the connection to systemd broke while "
+					    "waiting for %s",
+					    goal);
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
- * One connection to systemd, shared by the files of the systemd driver; nobody outside includes it.  libsystemd is loaded when
- * the first connection is made: a command without the driver neither pays for it nor needs it.
+ * One connection to systemd, shared by the files of the systemd driver; nobody outside includes it.
+ * libsystemd is loaded when the first connection is made: a command without the driver neither pays
+ * for it nor needs it.
  */
 #pragma once
 
@@ -45,7 +46,7 @@ struct systemd_library {
 
 /* The job that is waited for, and how it ended. */
 struct systemd_job {
-	char path[128]; /* "" until it is known: signals are dispatched later */
+	char path[128];	 /* "" until it is known: signals are dispatched later */
 	char result[32]; /* "" while it runs */
 };
 
@@ -78,8 +79,9 @@ bool systemd_timed_out(const struct systemd_bus *bus);
 int systemd_method(struct systemd_bus *bus, const char *method, sd_bus_message **message,
 		   struct error *err) must_check;
 /*
- * Sends MESSAGE and waits for the answer.  When TYPE is 'o' the answer's object path is the job to wait for, 0 reads nothing.
- * A negative result is in *ERR; if systemd itself refused, *REFUSAL says how.
+ * Sends MESSAGE and waits for the answer.  When TYPE is 'o' the answer's object path is the job to
+ * wait for, 0 reads nothing. A negative result is in *ERR; if systemd itself refused, *REFUSAL says
+ * how.
  */
 int systemd_call(struct systemd_bus *bus, sd_bus_message *message, const char *goal, char type,
 		 struct systemd_refusal *refusal, struct error *err) must_check;
