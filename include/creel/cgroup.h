@@ -40,6 +40,9 @@ struct cgroup {
 	size_t made;	  /* how many directories at the end of PATH we made: so many are removed on undo */
 };
 
+/* How many directories at the end of PATH do not exist yet: what cgroup_make() would make. */
+int cgroup_missing(int root, const char *path, size_t *missing, struct error *err) must_check;
+
 /* Opens the cgroup2 mount's root; refuses anything that is not cgroup2. */
 int cgroup_root(const char *mount, struct error *err) must_check;
 

@@ -47,6 +47,7 @@ struct create {
 	pid_t init;
 	int init_fd;
 	int console;	   /* the pty's master for a foreground `run`, or -1 */
+	bool pid_written;  /* the pid file is there, and still ours to undo */
 	bool hooks_begun;  /* some runtime hook ran: poststop hooks are owed */
 	bool made_rdt;
 	bool unit_asked;   /* systemd was asked for the unit: it may exist */

@@ -34,7 +34,11 @@ int file_write_kernel(int dir, const char *name, const char *text, struct error 
  */
 int file_replace(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
 		 struct error *err) must_check;
-/* The same for a path that a user gave (--pid-file): never follows a symbolic link in the last component. */
+/* The same in two halves: the first takes nearly all of the time, the second is one rename.  Between them nobody sees the new content. */
+int file_prepare(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
+		 struct error *err) must_check;
+int file_commit(int dir, const char *name, struct error *err) must_check;
+/* file_replace() for a path that a user gave (--pid-file): never follows a symbolic link in the last component. */
 int file_replace_path(const char *path, const void *data, size_t size, mode_t mode,
 		      struct error *err) must_check;
 

@@ -26,6 +26,7 @@ struct state {
 	struct optional_uint owner; /* uid of the creator */
 	struct optional cgroup_manager;
 	char *cgroup;			  /* path in the hierarchy; absent: none */
+	struct optional_uint cgroup_missing; /* how many directories of it did not exist before: the most that we may have made */
 	struct optional_uint cgroup_made; /* how many directories of it we made */
 	char *unit;			  /* of systemd */
 	char *config_digest;		  /* of config.json as it was at create */
@@ -66,6 +67,9 @@ extern const struct schema exec_record_schema;
 #define STATE_CGROUP_MARK  "cgroup.made"
 
 int state_write(int dir, const struct state *state, struct error *err) must_check;
+/* The same in two halves, so that publishing a container is one rename. */
+int state_prepare(int dir, const struct state *state, struct error *err) must_check;
+int state_commit(int dir, struct error *err) must_check;
 /* A missing state.json is ERROR_STATE: a directory whose create died before the first write. */
 int state_read(struct arena *arena, int dir, struct state *state, struct error *err) must_check;
 
@@ -96,6 +100,6 @@ const char *state_json(struct arena *arena, const struct oci_state *state,
 /* RFC 3339 with nanoseconds, UTC. */
 char *state_now(struct arena *arena);
 /* A digest of the kernel's boot id. */
-uint64_t state_boot(int procfs);
+int state_boot(int procfs, uint64_t *boot, struct error *err) must_check;
 /* FNV-1a of the bytes, as 16 hex digits: tells a changed file from the same, nothing more. */
 char *state_digest(struct arena *arena, const void *data, size_t size);

@@ -170,24 +170,49 @@ static int write_new(int dir, const char *name, const void *data, size_t size, m
 	return 0;
 }
 
-int file_replace(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
+static int temporary_name(char *temporary, size_t size, const char *name, struct error *err)
+{
+	int length = snprintf(temporary, size, ".%s.%d", name, (int)getpid());
+
+	if ((size_t)length >= size)
+		return error_system(err, ENAMETOOLONG, "cannot write %s", name);
+	return 0;
+}
+
+int file_prepare(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
 		 struct error *err)
 {
 	char temporary[NAME_MAX + 1];
-	int length = snprintf(temporary, sizeof(temporary), ".%s.%d", name, (int)getpid());
 
-	if ((size_t)length >= sizeof(temporary))
-		return error_system(err, ENAMETOOLONG, "cannot write %s", name);
+	if (temporary_name(temporary, sizeof(temporary), name, err) < 0)
+		return -1;
 	if (write_new(dir, temporary, data, size, mode, sync, err) < 0) {
 		unlinkat(dir, temporary, 0);
 		return error_while(err, "cannot write %s", name);
 	}
+	return 0;
+}
+
+int file_commit(int dir, const char *name, struct error *err)
+{
+	char temporary[NAME_MAX + 1];
+
+	if (temporary_name(temporary, sizeof(temporary), name, err) < 0)
+		return -1;
 	if (renameat(dir, temporary, dir, name) < 0) {
 		error_system(err, errno, "cannot replace %s", name);
 		unlinkat(dir, temporary, 0);
 		return error_call(err, "renameat");
 	}
 	return 0;
+}
+
+int file_replace(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
+		 struct error *err)
+{
+	if (file_prepare(dir, name, data, size, mode, sync, err) < 0)
+		return -1;
+	return file_commit(dir, name, err);
 }
 
 int file_replace_path(const char *path, const void *data, size_t size, mode_t mode,

@@ -288,8 +288,9 @@ static int make_record(struct create *create, struct error *err)
 {
 	struct state *state = &create->container.state;
 
-	state->boot = (struct optional_uint){ .set = true,
-					      .value = state_boot(create->runtime->procfs) };
+	if (state_boot(create->runtime->procfs, &state->boot.value, err) < 0)
+		return -1;
+	state->boot.set = true;
 	return state_write(create->container.dir, state, err);
 }
 
@@ -423,7 +424,7 @@ static void fill_exec_record(const struct create *create, struct exec_record *re
 	record->gid_mappings = config->gid_mappings;
 }
 
-/* Written while I is busy with mounts: it costs the second core. */
+/* Written while I is busy with mounts, as the state is: it costs the second core. */
 static int save_exec_record(struct create *create, struct error *err)
 {
 	struct exec_record record;
@@ -440,7 +441,12 @@ static int save_exec_record(struct create *create, struct error *err)
 
 static int make_inside(struct create *create, struct error *err)
 {
-	if (save_exec_record(create, err) < 0 || create_serve(create, MESSAGE_READY, err) < 0)
+	struct state *state = &create->container.state;
+
+	state->pid = (struct optional_uint){ .set = true, .value = (uint64_t)create->init };
+	if (save_exec_record(create, err) < 0 ||
+	    state_prepare(create->container.dir, state, err) < 0 ||
+	    create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;
 	return become_set_limits(create->init, &create->plan.process, &create->runtime->facts, err);
 }
@@ -472,14 +478,14 @@ static int make_published(struct create *create, struct error *err)
 {
 	struct message message;
 
-	create->container.state.pid =
-		(struct optional_uint){ .set = true, .value = (uint64_t)create->init };
-	if (state_write(create->container.dir, &create->container.state, err) < 0 ||
+	if (state_commit(create->container.dir, err) < 0 ||
 	    send_pidfd(create, err) < 0)
 		return -1;
-	if (create->options->pid_file &&
-	    write_pid_file(create->options->pid_file, create->init, err) < 0)
-		return -1;
+	if (create->options->pid_file) {
+		if (write_pid_file(create->options->pid_file, create->init, err) < 0)
+			return -1;
+		create->pid_written = true;
+	}
 	if (create->options->start_now)
 		return 0;
 
@@ -502,7 +508,7 @@ static int undo_published(struct create *create, struct error *err)
 {
 	(void)err;
 	/* Only ours: `delete` knows no pid file, since the engine owns it by then. */
-	if (create->options && create->options->pid_file && create->container.state.pid.set)
+	if (create->pid_written)
 		unlink(create->options->pid_file);
 	return 0;
 }

@@ -46,6 +46,7 @@ static int watch(struct create *create, int signals, int *exit_code, struct erro
 static int undo(struct create *create, struct error *err)
 {
 	create->dead = true;
+	create->pid_written = false; /* the file is the engine's from now on */
 	create->options = NULL;
 	return create_undo(create, err);
 }
@@ -58,6 +59,7 @@ static int run(struct create *create, const struct run_options *options, int sig
 	*exit_code = 0;
 	create->hooks_begun = true; /* It was created, so poststop hooks are owed. */
 	if (start_now(create, err) < 0) {
+		create->pid_written = false; /* the file is the engine's from now on */
 		create->options = NULL;
 		if (create_undo(create, &trouble) < 0)
 			error_ignore(&trouble, "the error that stopped the start matters more");

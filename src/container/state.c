@@ -30,6 +30,7 @@ static const struct field state_fields[] = {
 	F_UINT(struct state, owner, "owner", FIELD_REQUIRED, UINT32_MAX),
 	F_INT(struct state, cgroup_manager, "cgroupManager", FIELD_REQUIRED, 0, 2),
 	F_STRING(struct state, cgroup, "cgroup", 0),
+	F_UINT(struct state, cgroup_missing, "cgroupMissing", 0, 4096),
 	F_UINT(struct state, cgroup_made, "cgroupMade", 0, 4096),
 	F_STRING(struct state, unit, "unit", 0),
 	F_STRING(struct state, config_digest, "configDigest", 0),
@@ -68,8 +69,8 @@ static const struct field exec_record_fields[] = {
 
 const struct schema exec_record_schema = SCHEMA(struct exec_record, exec_record_fields, NULL);
 
-static int write_by_table(int dir, const char *name, const struct schema *schema,
-			  const void *object, struct error *err)
+static int prepare_by_table(int dir, const char *name, const struct schema *schema,
+			    const void *object, struct error *err)
 {
 	auto_arena arena = { 0 };
 	struct json_writer *w = json_writer_new(&arena, 0);
@@ -79,7 +80,7 @@ static int write_by_table(int dir, const char *name, const struct schema *schema
 	schema_encode(schema, object, w);
 	text = json_writer_text(w, &size);
 	/* The state root is a tmpfs: what a power cut would tear is gone then anyway, so there is nothing to sync. */
-	return file_replace(dir, name, text, size, 0600, false, err);
+	return file_prepare(dir, name, text, size, 0600, false, err);
 }
 
 static int read_by_table(struct arena *arena, int dir, const char *name,
@@ -93,12 +94,22 @@ static int read_by_table(struct arena *arena, int dir, const char *name,
 	return schema_parse(schema, arena, name, text, size, object, NULL, err);
 }
 
-int state_write(int dir, const struct state *state, struct error *err)
+int state_prepare(int dir, const struct state *state, struct error *err)
 {
 	struct state copy = *state;
 
 	copy.version = (struct optional_uint){ .set = true, .value = STATE_VERSION };
-	return write_by_table(dir, STATE_FILE, &state_schema, &copy, err);
+	return prepare_by_table(dir, STATE_FILE, &state_schema, &copy, err);
+}
+
+int state_commit(int dir, struct error *err)
+{
+	return file_commit(dir, STATE_FILE, err);
+}
+
+int state_write(int dir, const struct state *state, struct error *err)
+{
+	return state_prepare(dir, state, err) < 0 ? -1 : state_commit(dir, err);
 }
 
 static int make_mark(int dir, const char *name, const char *text, struct error *err)
@@ -158,7 +169,9 @@ int state_read(struct arena *arena, int dir, struct state *state, struct error *
 
 int exec_record_write(int dir, const struct exec_record *record, struct error *err)
 {
-	return write_by_table(dir, STATE_EXEC_FILE, &exec_record_schema, record, err);
+	if (prepare_by_table(dir, STATE_EXEC_FILE, &exec_record_schema, record, err) < 0)
+		return -1;
+	return file_commit(dir, STATE_EXEC_FILE, err);
 }
 
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record, struct error *err)
@@ -167,19 +180,26 @@ int exec_record_read(struct arena *arena, int dir, struct exec_record *record, s
 	return read_by_table(arena, dir, STATE_EXEC_FILE, &exec_record_schema, record, err);
 }
 
-/* False also when it is another process with the same pid, or one that only waits to be reaped. */
-static bool is_alive(int procfs, const struct state *state)
+/*
+ * 0 also when it is another process with the same pid, or one that only waits to be reaped.  A question that gets no answer is
+ * an error: a container that is taken for a stopped one could be deleted while it runs.
+ */
+static int is_alive(int procfs, const struct state *state, struct error *err)
 {
-	struct error err = { 0 };
-	uint64_t start;
+	uint64_t start, boot;
 	bool dead;
 
-	if (process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, &err) < 0) {
-		error_ignore(&err, "the init is gone");
-		return false;
+	if (process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, err) < 0) {
+		if (err->errnum != ENOENT && err->errnum != ESRCH)
+			return -1;
+		error_ignore(err, "the init is gone");
+		return 0;
 	}
-	return !dead && start == state->start.value &&
-	       (!state->boot.set || state->boot.value == state_boot(procfs));
+	if (dead || start != state->start.value)
+		return 0;
+	if (!state->boot.set)
+		return 1;
+	return state_boot(procfs, &boot, err) < 0 ? -1 : boot == state->boot.value;
 }
 
 static bool is_frozen(int cgroup_root, const struct state *state)
@@ -202,10 +222,13 @@ int state_status(int procfs, int cgroup_root, int dir, const struct state *state
 		 enum oci_status *status, struct error *err)
 {
 	struct stat st;
+	int alive = state->pid.set ? is_alive(procfs, state, err) : 0;
 
+	if (alive < 0)
+		return -1;
 	if (!state->pid.set)
 		*status = OCI_STATUS_CREATING;
-	else if (!is_alive(procfs, state))
+	else if (!alive)
 		*status = OCI_STATUS_STOPPED;
 	else if (fstatat(dir, STATE_START_SOCKET, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		*status = OCI_STATUS_CREATED;
@@ -254,12 +277,15 @@ static uint64_t fnv1a(const void *data, size_t size)
 	return hash;
 }
 
-uint64_t state_boot(int procfs)
+int state_boot(int procfs, uint64_t *boot, struct error *err)
 {
 	char id[64];
 	ssize_t n = procfs_read(procfs, "sys/kernel/random/boot_id", id, sizeof(id));
 
-	return n > 0 ? fnv1a(id, (size_t)n) : 0;
+	if (n <= 0)
+		return error_system(err, n < 0 ? errno : ENODATA, "cannot read the kernel's boot id");
+	*boot = fnv1a(id, (size_t)n);
+	return 0;
 }
 
 char *state_digest(struct arena *arena, const void *data, size_t size)

@@ -287,6 +287,26 @@ static int check_fit(int fd, bool is_ours, struct error *err)
 	return 0;
 }
 
+int cgroup_missing(int root, const char *path, size_t *missing, struct error *err)
+{
+	char copy[PATH_MAX];
+	char *rest = NULL;
+
+	*missing = 0;
+	if (check_path(path, err) < 0)
+		return -1;
+	snprintf(copy, sizeof(copy), "%s", path + 1);
+
+	auto_fd parent = open_parent(root, copy, &rest);
+
+	if (parent < 0)
+		return error_system(err, errno, "cannot open the parents of the cgroup %s", path);
+	*missing = count_components(rest);
+	if (*missing == 1 && faccessat(parent, rest, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		*missing = 0;
+	return 0;
+}
+
 int cgroup_make(int root, const char *path, const struct cgroup_writes *writes,
 		struct cgroup *cgroup, struct error *err)
 {

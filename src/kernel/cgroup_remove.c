@@ -196,30 +196,44 @@ static int open_parent(int root, const char *path, const char **name, struct err
 	return cgroup_open(root, parent, err);
 }
 
-/* Removes up to N parents of PATH, as long as they are empty: others may use them by now. */
-static void remove_parents(int root, const char *path, size_t n)
+/* Removes the empty cgroup PATH: 1 removed or gone already, 0 others use it by now. */
+static int remove_parent(int root, const char *path, struct error *err)
+{
+	const char *name = "";
+	auto_fd parent = open_parent(root, path, &name, err);
+	int errnum;
+
+	if (parent < 0) {
+		if (err->kind != ERROR_SYSTEM || err->errnum != ENOENT)
+			return -1;
+		error_ignore(err, "a cgroup whose parent is gone is gone");
+		return 1;
+	}
+	errnum = remove_directory(parent, name);
+	if (errnum == EBUSY || errnum == ENOTEMPTY)
+		return 0;
+	return !errnum || errnum == ENOENT || errnum == ENODEV ? 1 : explain(root, path, errnum, err);
+}
+
+/* Removes up to N parents of PATH, as long as they are empty.  One that is gone does not end it: a removal that was killed
+ * half-way may have left those above. */
+static int remove_parents(int root, const char *path, size_t n, struct error *err)
 {
 	char copy[PATH_MAX];
-	struct error err = { 0 };
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	while (n-- > 0) {
 		char *slash = strrchr(copy, '/');
-		const char *name = "";
+		int removed;
 
 		if (!slash || slash == copy)
-			return;
+			return 0;
 		*slash = '\0';
-
-		auto_fd parent = open_parent(root, copy, &name, &err);
-
-		if (parent < 0) {
-			error_ignore(&err, "a parent that is gone need not be removed");
-			return;
-		}
-		if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
-			return;
+		removed = remove_parent(root, copy, err);
+		if (removed <= 0)
+			return removed;
 	}
+	return 0;
 }
 
 int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struct error *err)
@@ -233,9 +247,8 @@ int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struc
 		if (err->kind != ERROR_SYSTEM || err->errnum != ENOENT)
 			return -1;
 		error_ignore(err, "a cgroup whose parent is gone is gone");
-		return 0;
 	}
-	errnum = remove_directory(parent, name);
+	errnum = parent < 0 ? ENOENT : remove_directory(parent, name);
 	if (errnum == EBUSY || errnum == ENOTEMPTY) {
 		errnum = remove_below(&removal, parent, name);
 		if (!errnum)
@@ -243,7 +256,5 @@ int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struc
 	}
 	if (errnum && errnum != ENOENT && errnum != ENODEV)
 		return explain(root, path, errnum, err);
-	if (made > 1)
-		remove_parents(root, path, made - 1);
-	return 0;
+	return made > 1 ? remove_parents(root, path, made - 1, err) : 0;
 }

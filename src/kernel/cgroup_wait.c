@@ -301,9 +301,17 @@ static bool is_not_frozen(const char *described)
 	return !strstr(described, "(do_freezer_trap)");
 }
 
-static int explain_freeze(int fd, bool frozen, int timeout_ms, struct error *err)
+/* A freeze that is reported as failed must not happen after all. */
+static void thaw_again(int fd)
 {
 	struct error dropped = { 0 };
+
+	if (file_write_kernel(fd, "cgroup.freeze", "0", &dropped) < 0)
+		error_ignore(&dropped, "the failure to freeze is the one to report");
+}
+
+static int explain_freeze(int fd, bool frozen, int timeout_ms, struct error *err)
+{
 	char text[256];
 
 	if (!frozen) {
@@ -311,8 +319,7 @@ static int explain_freeze(int fd, bool frozen, int timeout_ms, struct error *err
 		return error_hint(err, "a parent of it is frozen: see its cgroup.freeze");
 	}
 	describe(fd, is_not_frozen, text, sizeof(text));
-	if (file_write_kernel(fd, "cgroup.freeze", "0", &dropped) < 0)
-		error_ignore(&dropped, "the failure to freeze is the one to report");
+	thaw_again(fd);
 	error_system(err, ETIMEDOUT, "the cgroup did not freeze within %d ms", timeout_ms);
 	return error_hint(err, "it is thawed again; not frozen: %s",
 			  text[0] ? text : "(none is left)");
@@ -325,6 +332,8 @@ int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct error *err)
 	if (file_write_kernel(fd, "cgroup.freeze", frozen ? "1" : "0", err) < 0)
 		return error_while(err, "cannot %s the cgroup", frozen ? "freeze" : "thaw");
 	done = wait_event(fd, "frozen", frozen, timeout_ms, err);
+	if (done < 0 && frozen)
+		thaw_again(fd);
 	if (done < 0)
 		return error_while(err, "cannot %s the cgroup", frozen ? "freeze" : "thaw");
 	return done ? 0 : explain_freeze(fd, frozen, timeout_ms, err);
