@@ -28,6 +28,14 @@ int process_exit_code(int status);
 /* Field 22 of /proc/PID/stat, in clock ticks since boot; and whether it is a zombie or dead. */
 int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)
 	must_check;
+/* Whether the process, of which PIDFD is a descriptor, ended before any execve(2) of its own succeeded; false also when that cannot be
+ * known, because somebody has reaped it. */
+bool process_died_unexecuted(int procfs, pid_t pid, int pidfd);
+/*
+ * Whether PID has executed a program since it was cloned.  A seccomp filter may forbid execve(2) and every way to report that;
+ * this the kernel knows even of a zombie.  True when it cannot be told any more: PID ended and is reaped, so it came that far.
+ */
+bool process_has_executed(int procfs, pid_t pid);
 /* "name (wchan)" of PID for messages about who did not answer. */
 void process_describe(int procfs, pid_t pid, char *text, size_t size);
 

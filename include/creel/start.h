@@ -3,9 +3,18 @@
 
 #include <creel/compiler.h>
 #include <creel/create.h>
+#include <sys/types.h>
 
-/* Speaks the last part of the protocol on CONTROL: 0 when the program was executed. */
-int start_init(int control, int timeout_ms, struct error *err) must_check;
+struct start {
+	int control; /* the channel, or a connection of start.sock */
+	int timeout_ms;
+	int procfs;
+	pid_t pid; /* of the init */
+	int pidfd;
+};
+
+/* Speaks the last part of the protocol: 0 when the program was executed. */
+int start_init(const struct start *start, struct error *err) must_check;
 /* Runs the poststart hooks; when one fails the container is killed and the error is returned. */
 int start_finish(struct create *create, int init, struct error *err) must_check;
 /* Finds the line of config.json that ERR points to, if the bundle's file is still the one that was created from. */

@@ -81,12 +81,19 @@ int become_start(struct become *become, struct error *err)
 		struct error again = { 0 };
 
 		/* 0 may not be mapped: then the user's own ids are. */
+		if (err->errnum != EINVAL)
+			return -1;
 		if (set_ids(become->process->uid, become->process->gid, NULL, &again) < 0)
 			return error_hint(err, "neither 0 nor process.user is mapped in the user namespace");
 		*err = (struct error){ 0 };
 	}
-	if (setsid() < 0 && errno != EPERM)
-		return error_system(err, errno, "cannot start a session");
+	if (setsid() < 0) {
+		int errnum = errno;
+
+		/* EPERM is for who leads a group; a session's leader has what it wants. */
+		if (errnum != EPERM || getsid(0) != getpid())
+			return error_system(err, errnum, "cannot start a session");
+	}
 	if (!become->keyring)
 		return 0;
 	if (become->keyring_label &&

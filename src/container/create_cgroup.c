@@ -1,6 +1,8 @@
 /* The rows of the create table that are about the cgroup: making it, its limits, and its end. */
 #include "create_parts.h"
 
+#include <errno.h>
+
 #include <creel/cgroup.h>
 #include <creel/cgroup_bpf.h>
 #include <creel/create.h>
@@ -14,12 +16,15 @@
 int create_make_cgroup(struct create *create, struct error *err)
 {
 	struct plan_cgroup *plan = &create->plan.cgroup;
+	struct state *state = &create->container.state;
 
 	if (plan->manager != CGROUP_MANAGER_CGROUPFS || !plan->path)
 		return 0;
 	if (create->runtime->cgroup_root < 0)
 		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
-	if (state_note_cgroup(create->container.dir, plan->path, err) < 0)
+	if (cgroup_missing(create->runtime->cgroup_root, plan->path, &state->cgroup_missing, err) < 0)
+		return error_at(err, plan->where);
+	if (state_note_cgroup(create->container.dir, plan->path, state->cgroup_missing, err) < 0)
 		return -1;
 	if (cgroup_make(create->runtime->cgroup_root, plan->path, &plan->writes, &create->cgroup,
 			err) < 0) {
@@ -40,30 +45,29 @@ int create_undo_cgroup(struct create *create, struct error *err)
 {
 	const struct state *state = &create->container.state;
 	bool ours = state->cgroup_made.set;
-	struct error gone = { 0 };
+	size_t made = ours ? (size_t)state->cgroup_made.value : state->cgroup_missing;
 
 	if (!state->cgroup || create->runtime->cgroup_root < 0)
 		return 0;
 
-	auto_fd fd = cgroup_open(create->runtime->cgroup_root, state->cgroup, &gone);
+	auto_fd fd = cgroup_open(create->runtime->cgroup_root, state->cgroup, err);
 
-	if (fd < 0) {
-		error_ignore(&gone, "the cgroup is gone already");
-		return 0;
-	}
+	if (fd < 0 && err->errnum != ENOENT)
+		return -1;
+	if (fd < 0)
+		error_ignore(err, "it is gone already; parents that we made may be left");
 	/*
-	 * Without the mark no process of ours was ever born in it.  If it is empty it may be our half-made one, else it is
-	 * somebody else's, and must be left alone.
+	 * Without the mark no process of ours was ever born in it.  If it was not there before and is empty it is our half-made
+	 * one, else it is somebody else's, and must be left alone.
 	 */
-	if (!ours && cgroup_is_populated(fd) != 0)
+	if (fd >= 0 && !ours && (made == 0 || cgroup_is_populated(fd) != 0))
 		return 0;
-	if (ours && cgroup_kill(fd, KILL_TIMEOUT_MS, err) < 0)
+	if (fd >= 0 && ours && cgroup_kill(fd, KILL_TIMEOUT_MS, err) < 0)
 		return -1;
 	/* An engine may have made it before us: a failed create leaves it as it was. */
-	if (create->options && state->cgroup_made.value == 0)
+	if (create->options && made == 0)
 		return 0;
-	return cgroup_remove(create->runtime->cgroup_root, state->cgroup,
-			     (size_t)state->cgroup_made.value, REMOVE_TIMEOUT_MS, err);
+	return cgroup_remove(create->runtime->cgroup_root, state->cgroup, made, REMOVE_TIMEOUT_MS, err);
 }
 
 static int equip(struct create *create, struct error *err)

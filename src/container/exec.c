@@ -235,6 +235,8 @@ static int start(struct exec *exec, struct error *err)
 
 	if (got > 0)
 		return error_system(err, EPROTO, "message %d came after the exec", message.kind);
+	if (got == 0 && process_died_unexecuted(exec->runtime->procfs, exec->pid, exec->pidfd))
+		return error_state(err, "the process in the container ended before it executed the program");
 	return got;
 }
 

@@ -150,6 +150,8 @@ static int choose_process(struct exec *exec, struct oci_process *process, struct
 		return -1;
 	if (process->args.n == 0)
 		return error_usage(err, "exec args cannot be empty");
+	if (process->cwd[0] != '/')
+		return error_usage(err, "Cwd must be an absolute path, \"%s\" is not", process->cwd);
 	if (process->terminal && options->detach && !options->console_socket)
 		return error_usage(err, "cannot allocate tty if creel will detach without setting console socket");
 	if (options->console_socket && !process->terminal)

@@ -268,7 +268,9 @@ static int wait_for_start(struct init *init, struct error *err)
 	fd_close(&create->peer);
 	init->channel = -1;
 
-	init->control = accept4(create->start_socket, NULL, NULL, SOCK_CLOEXEC);
+	do
+		init->control = accept4(create->start_socket, NULL, NULL, SOCK_CLOEXEC);
+	while (init->control < 0 && (errno == EINTR || errno == ECONNABORTED));
 	if (init->control < 0)
 		return error_system(err, errno, "cannot wait for start");
 	create->peer = init->control;

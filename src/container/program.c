@@ -45,10 +45,8 @@ static char *home_in(struct arena *arena, char *passwd, uid_t uid)
 int become_find_home(struct become *become, struct error *err)
 {
 	const struct plan_process *process = become->process;
-	struct error unreadable = { 0 };
 	char *home = NULL;
 
-	(void)err;
 	become->env = process->env;
 	if (!process->needs_home)
 		return 0;
@@ -59,12 +57,12 @@ int become_find_home(struct become *become, struct error *err)
 
 	if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) &&
 	    (size_t)st.st_size <= PASSWD_MAX) {
-		char *passwd = file_read_fd(become->arena, file, PASSWD_MAX, NULL, &unreadable);
+		char *passwd = file_read_fd(become->arena, file, PASSWD_MAX, NULL, err);
 
-		if (passwd)
-			home = home_in(become->arena, passwd, process->uid);
-		else
-			error_ignore(&unreadable, "without a passwd file HOME is /");
+		/* A dying disk must not give the program another home than it had yesterday. */
+		if (!passwd)
+			return error_while(err, "cannot read the container's /etc/passwd");
+		home = home_in(become->arena, passwd, process->uid);
 	}
 	/* A copy: the plan's own list stays as it is. */
 	struct strings env = { 0 };

@@ -25,7 +25,15 @@ int verb_create(struct runtime *runtime, const struct create_options *options, s
 /* The container is published and its init waits for START on the channel. */
 static int start_now(struct create *create, struct error *err)
 {
-	if (start_init(create->channel, create->runtime->timeout_ms, err) < 0) {
+	const struct start start = {
+		.control = create->channel,
+		.timeout_ms = create->runtime->timeout_ms,
+		.procfs = create->runtime->procfs,
+		.pid = create->init,
+		.pidfd = create->init_fd,
+	};
+
+	if (start_init(&start, err) < 0) {
 		create_locate_error(create, err);
 		return -1;
 	}

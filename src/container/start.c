@@ -32,8 +32,23 @@ static int refuse(const struct container *container, struct error *err)
 			   name_of(oci_status_names, container->status));
 }
 
-int start_init(int control, int timeout_ms, struct error *err)
+static int ended_early(struct error *err)
 {
+	error_state(err, "the container's init ended before it executed the program");
+	return error_hint(err, "a seccomp filter that refuses execve, or exit, ends it without a word");
+}
+
+/* The end of the connection is the end of the old program: by execve, or because the process died on the way. */
+static int check_executed(const struct start *start, struct error *err)
+{
+	if (process_died_unexecuted(start->procfs, start->pid, start->pidfd))
+		return ended_early(err);
+	return 0;
+}
+
+int start_init(const struct start *start, struct error *err)
+{
+	int control = start->control, timeout_ms = start->timeout_ms;
 	bool executes = false;
 
 	if (message_send(control, MESSAGE_START, 0, -1, err) < 0)
@@ -44,10 +59,8 @@ int start_init(int control, int timeout_ms, struct error *err)
 
 		if (got < 0)
 			return error_while(err, "waiting for the container's program");
-		if (got == 0 && executes)
-			return 0;
 		if (got == 0)
-			return error_state(err, "the container's init ended before it executed the program");
+			return executes ? check_executed(start, err) : ended_early(err);
 		if (message.kind == MESSAGE_EXEC) {
 			executes = true;
 		} else if (message.kind == MESSAGE_LOG) {
@@ -80,13 +93,19 @@ void start_locate_error(struct runtime *runtime, const struct container *contain
 }
 
 /* Hooks of the container may run for as long as they like, unless --timeout was given. */
-static int start_over_socket(struct runtime *runtime, struct container *container, struct error *err)
+static int start_over_socket(struct runtime *runtime, struct container *container, int init,
+			     struct error *err)
 {
 	auto_fd socket = fd_connect_at(container->dir, STATE_START_SOCKET, err);
+	const struct start start = {
+		.control = socket,
+		.timeout_ms = runtime->timeout_ms,
+		.procfs = runtime->procfs,
+		.pid = (pid_t)container->state.pid.value,
+		.pidfd = init,
+	};
 
-	if (socket < 0)
-		return -1;
-	if (start_init(socket, runtime->timeout_ms, err) < 0)
+	if (socket < 0 || start_init(&start, err) < 0)
 		return -1;
 	if (unlinkat(container->dir, STATE_START_SOCKET, 0) < 0 && errno != ENOENT)
 		return error_system(err, errno, "cannot remove the start socket");
@@ -106,7 +125,7 @@ int verb_start(struct runtime *runtime, const char *id, struct error *err)
 
 	if (init < 0)
 		return -1;
-	if (start_over_socket(runtime, &container, err) < 0) {
+	if (start_over_socket(runtime, &container, init, err) < 0) {
 		start_locate_error(runtime, &container, err);
 		return -1;
 	}

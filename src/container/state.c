@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -30,7 +31,6 @@ static const struct field state_fields[] = {
 	F_UINT(struct state, owner, "owner", FIELD_REQUIRED, UINT32_MAX),
 	F_INT(struct state, cgroup_manager, "cgroupManager", FIELD_REQUIRED, 0, 2),
 	F_STRING(struct state, cgroup, "cgroup", 0),
-	F_UINT(struct state, cgroup_missing, "cgroupMissing", 0, 4096),
 	F_UINT(struct state, cgroup_made, "cgroupMade", 0, 4096),
 	F_STRING(struct state, unit, "unit", 0),
 	F_STRING(struct state, config_digest, "configDigest", 0),
@@ -119,9 +119,13 @@ static int make_mark(int dir, const char *name, const char *text, struct error *
 	return 0;
 }
 
-int state_note_cgroup(int dir, const char *path, struct error *err)
+int state_note_cgroup(int dir, const char *path, size_t missing, struct error *err)
 {
-	return make_mark(dir, STATE_CGROUP_NOTE, path, err);
+	char text[4096];
+
+	/* The path begins with a slash, so that it tells where the number ends. */
+	snprintf(text, sizeof(text), "%zu%s", missing, path);
+	return make_mark(dir, STATE_CGROUP_NOTE, text, err);
 }
 
 int state_mark_cgroup(int dir, size_t made, struct error *err)
@@ -147,11 +151,14 @@ static void read_cgroup_mark(int dir, struct state *state)
 
 void state_read_remains(struct arena *arena, int dir, struct state *state)
 {
-	char path[4096];
-	ssize_t n = readlinkat(dir, STATE_CGROUP_NOTE, path, sizeof(path));
+	char text[4096];
+	ssize_t n = readlinkat(dir, STATE_CGROUP_NOTE, text, sizeof(text) - 1);
+	char *path;
 
-	if (n > 0 && (size_t)n < sizeof(path))
-		state->cgroup = arena_strndup(arena, path, (size_t)n);
+	text[n > 0 ? n : 0] = '\0';
+	state->cgroup_missing = strtoul(text, &path, 10);
+	if (path != text && *path == '/')
+		state->cgroup = arena_strdup(arena, path);
 	read_cgroup_mark(dir, state);
 }
 

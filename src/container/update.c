@@ -1,11 +1,17 @@
 /* `update`: new limits for a container that exists; all of them or none. */
 #include <creel/verbs.h>
 
+#include <errno.h>
+#include <signal.h>
+
 #include <creel/cgroup.h>
 #include <creel/cgroup_systemd.h>
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/plan.h>
+#include <creel/rdt.h>
+
+#include "update_parts.h"
 
 /* The files as they are now, so that they can be written back. */
 static struct cgroup_writes snapshot(struct arena *arena, int cgroup,
@@ -27,8 +33,9 @@ static struct cgroup_writes snapshot(struct arena *arena, int cgroup,
 }
 
 /*
- * The files first: the kernel refuses what it does not like, where systemd only logs it.  Then systemd, or its next reload
- * would bring the old limits back; when it does not take them, they must not stay.
+ * The files first: the kernel refuses what it does not like, where systemd only logs it.  Then
+ * systemd, or its next reload would bring the old limits back; when it does not take them, they
+ * must not stay.
  */
 static int update_unit(struct runtime *runtime, const struct state *state, int cgroup,
 		       const struct plan_cgroup *plan, struct error *err)
@@ -46,26 +53,107 @@ static int update_unit(struct runtime *runtime, const struct state *state, int c
 	return -1;
 }
 
-int verb_update(struct runtime *runtime, const char *id, const struct oci_resources *resources,
+static int write_limits(struct runtime *runtime, const struct state *state, int cgroup,
+			const struct plan_cgroup *plan, struct error *err)
+{
+	/* Device rules stay as they are, as in runc: the program on the cgroup is the one from
+	 * create. */
+	if (plan->manager == CGROUP_MANAGER_SYSTEMD && state->unit)
+		return update_unit(runtime, state, cgroup, plan, err);
+	/* The first limit of a kind needs its controller; systemd has given us all it has. */
+	if (cgroup_enable(runtime->cgroup_root, state->cgroup, &plan->writes, err) < 0)
+		return -1;
+	return cgroup_write_all(cgroup, &plan->writes, true, err);
+}
+
+/* The last value that will be written to FILE, or NULL. */
+static const char *planned(const struct plan_cgroup *plan, const char *file)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < plan->writes.n; i++)
+		if (text_equal(plan->writes.items[i].file, file))
+			value = plan->writes.items[i].value;
+	return value;
+}
+
+/* Signals wait until memory.high is back and the container is thawed. */
+static int write_safely(struct runtime *runtime, const struct state *state, int cgroup,
+			const struct plan_cgroup *plan, struct error *err)
+{
+	const char *limit = planned(plan, "memory.max");
+	struct update_memory memory = { 0 };
+	uint64_t bytes;
+	sigset_t all, before;
+	int result;
+
+	if (!limit || !text_parse_uint(limit, UINT64_MAX, &bytes))
+		return write_limits(runtime, state, cgroup, plan, err);
+	sigfillset(&all);
+	if (sigprocmask(SIG_BLOCK, &all, &before) < 0)
+		return error_system(err, errno, "cannot block signals");
+	result = update_memory_prepare(cgroup, bytes, runtime->timeout_ms, &memory, err);
+	if (result == 0) {
+		result = write_limits(runtime, state, cgroup, plan, err);
+		update_memory_finish(cgroup, result == 0 && planned(plan, "memory.high"), &memory);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
+static int update_rdt(struct runtime *runtime, const struct state *state,
+		      const struct strings *schemata, struct error *err)
+{
+	const struct rdt_plan plan = {
+		.group = state->rdt_group,
+		.id = state->id,
+		.schemata = *schemata,
+	};
+	const char *mount;
+
+	if (schemata->n == 0)
+		return 0;
+	if (!state->rdt_group)
+		return error_state(err,
+				   "container %s was created without intelRdt: there is no "
+				   "resctrl group to change",
+				   state->id);
+	mount = rdt_mount(runtime->arena, runtime->procfs);
+	if (!mount)
+		return error_unsupported(err, "resctrl is not mounted on this host");
+	return rdt_change(mount, &plan, err);
+}
+
+static int update(struct runtime *runtime, const struct container *container,
+		  const struct update_options *options, struct error *err)
+{
+	struct plan_cgroup plan = {
+		.manager = (enum cgroup_manager)container->state.cgroup_manager.value,
+	};
+	struct oci_resources resources;
+	auto_fd cgroup = container_cgroup(runtime, container);
+
+	if (cgroup < 0)
+		return error_unsupported(
+		    err, "container %s has no cgroup, so it has no limits to change",
+		    container->id);
+	if (update_complete(runtime->arena, cgroup, options->resources, &resources, err) < 0 ||
+	    plan_resources(runtime->arena, &resources, "", &runtime->facts, &plan, err) < 0 ||
+	    update_rdt(runtime, &container->state, &options->rdt, err) < 0)
+		return -1;
+	if (options->memory_safe)
+		return write_safely(runtime, &container->state, cgroup, &plan, err);
+	return write_limits(runtime, &container->state, cgroup, &plan, err);
+}
+
+int verb_update(struct runtime *runtime, const char *id, const struct update_options *options,
 		struct error *err)
 {
 	auto_container container = { .dir = -1 };
-	struct plan_cgroup plan = { 0 };
 
 	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
 		return -1;
 	if (container.status == OCI_STATUS_STOPPED || container.status == OCI_STATUS_CREATING)
 		return error_state(err, "container not running: %s", id);
-	plan.manager = (enum cgroup_manager)container.state.cgroup_manager.value;
-	if (plan_resources(runtime->arena, resources, "", &runtime->facts, &plan, err) < 0)
-		return -1;
-
-	auto_fd cgroup = container_cgroup(runtime, &container);
-
-	if (cgroup < 0)
-		return error_unsupported(err, "container %s has no cgroup, so it has no limits to change", id);
-	/* Device rules stay as they are, as in runc: the program on the cgroup is the one from create. */
-	if (plan.manager == CGROUP_MANAGER_SYSTEMD && container.state.unit)
-		return update_unit(runtime, &container.state, cgroup, &plan, err);
-	return cgroup_write_all(cgroup, &plan.writes, true, err);
+	return update(runtime, &container, options, err);
 }

@@ -195,6 +195,21 @@ static const char *stat_field(const char *after_name, int n)
 	return after_name;
 }
 
+bool process_died_unexecuted(int procfs, pid_t pid, int pidfd)
+{
+	/* PF_FORKNOEXEC of <linux/sched.h>, in the flags that proc(5) lists as field 9. */
+	const unsigned long forked_not_executed = 0x40;
+	struct pollfd dead = { .fd = pidfd, .events = POLLIN };
+	char text[4096];
+	const char *state, *flags;
+
+	if (poll(&dead, 1, 0) != 1 || read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
+		return false;
+	state = strrchr(text, ')');
+	flags = state && state[1] == ' ' ? stat_field(state + 2, 9) : NULL;
+	return flags && (strtoul(flags, NULL, 10) & forked_not_executed);
+}
+
 int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)
 {
 	char text[4096];
@@ -221,6 +236,19 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 	 */
 	*dead = *state == 'X' || *state == 'x' || (*state == 'Z' && strtol(threads, NULL, 10) <= 1);
 	return 0;
+}
+
+bool process_has_executed(int procfs, pid_t pid)
+{
+	const unsigned long forked_only = 0x40; /* PF_FORKNOEXEC */
+	char text[4096];
+	const char *state, *flags;
+
+	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
+		return true;
+	state = strrchr(text, ')');
+	flags = state && state[1] == ' ' ? stat_field(state + 2, 9) : NULL;
+	return !flags || !(strtoul(flags, NULL, 10) & forked_only);
 }
 
 void process_describe(int procfs, pid_t pid, char *text, size_t size)
