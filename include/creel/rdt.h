@@ -22,5 +22,7 @@ char *rdt_mount(struct arena *arena, int procfs);
 /* Makes or checks the group and puts PID into it.  *MADE says whether a directory was made. */
 int rdt_join(const char *mount, const struct rdt_plan *plan, pid_t pid, bool *made, struct error *err)
 	must_check;
+/* Writes other schemata to a group that exists. */
+int rdt_change(const char *mount, const struct rdt_plan *plan, struct error *err) must_check;
 /* Removes what rdt_join() made. */
 int rdt_remove(const char *mount, const struct rdt_plan *plan, struct error *err) must_check;

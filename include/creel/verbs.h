@@ -56,6 +56,11 @@ struct exec_options {
 int verb_exec(struct runtime *runtime, const struct exec_options *options, int *exit_code,
 	      struct error *err) must_check;
 
-/* The `update` of resources: the document's text, or NULL fields. */
-int verb_update(struct runtime *runtime, const char *id, const struct oci_resources *resources,
+struct update_options {
+	const struct oci_resources *resources; /* what is absent stays as it is */
+	bool memory_safe;		       /* a lower limit of memory must not kill: reclaim first, or refuse */
+	struct strings rdt;		       /* schemata of the container's resctrl group */
+};
+/* All of it, or nothing is changed. */
+int verb_update(struct runtime *runtime, const char *id, const struct update_options *options,
 		struct error *err) must_check;

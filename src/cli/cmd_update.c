@@ -19,6 +19,9 @@ struct update_arguments {
 	const char *cpuset_mems;
 	struct optional pids_limit;
 	struct optional blkio_weight;
+	const char *l3_cache_schema;
+	const char *mem_bw_schema;
+	bool memory_safe;
 };
 
 #define ARGUMENTS struct update_arguments
@@ -32,6 +35,8 @@ static const struct option_row update_rows[] = {
 		"memory that is protected from reclaim"),
 	O_BYTES(ARGUMENTS, memory_swap, NULL, "memory-swap", "BYTES",
 		"most memory and swap together; -1 is no limit"),
+	O_FLAG(ARGUMENTS, memory_safe, NULL, "memory-safe",
+	       "reclaim before a lower limit is set; refuse it rather than kill"),
 	O_BYTES(ARGUMENTS, kernel_memory, NULL, "kernel-memory", "BYTES",
 		"ignored: the kernel has no such limit any more"),
 	O_BYTES(ARGUMENTS, kernel_memory_tcp, NULL, "kernel-memory-tcp", "BYTES",
@@ -50,6 +55,10 @@ static const struct option_row update_rows[] = {
 	      .group = "Other"),
 	O_INT(ARGUMENTS, blkio_weight, NULL, "blkio-weight", "N",
 	      "weight of block I/O, from 10 to 1000"),
+	O_STRING(ARGUMENTS, l3_cache_schema, NULL, "l3-cache-schema", "SCHEMA",
+		 "schema of the L3 cache, for intelRdt"),
+	O_STRING(ARGUMENTS, mem_bw_schema, NULL, "mem-bw-schema", "SCHEMA",
+		 "schema of the memory bandwidth, for intelRdt"),
 };
 
 /* Where the limits were read from. */
@@ -122,6 +131,12 @@ static int fill_cpu(const struct update_arguments *arguments, struct oci_cpu *cp
 	return to_unsigned("cpu-rt-period", &arguments->cpu_rt_period, &cpu->realtime_period, err);
 }
 
+static void add_schema(struct arena *arena, const char *schema, struct strings *list)
+{
+	if (schema && schema[0])
+		strings_add(arena, list, (char *)schema);
+}
+
 static int run(struct cli *cli, struct error *err)
 {
 	const struct update_arguments *arguments = cli->options;
@@ -140,6 +155,8 @@ static int run(struct cli *cli, struct error *err)
 		.pids = &pids,
 		.block_io = &block_io,
 	};
+	struct update_options options = { .resources = &resources,
+					  .memory_safe = arguments->memory_safe };
 
 	if (arguments->kernel_memory.set || arguments->kernel_memory_tcp.set)
 		log_warning("--kernel-memory and --kernel-memory-tcp are ignored");
@@ -151,7 +168,9 @@ static int run(struct cli *cli, struct error *err)
 	} else if (fill_cpu(arguments, &cpu, err) < 0 ||
 		   to_unsigned("blkio-weight", &arguments->blkio_weight, &block_io.weight, err) < 0)
 		return -1;
-	if (verb_update(&cli->runtime, cli->arguments.items[0], &resources, err) == 0)
+	add_schema(cli->runtime.arena, arguments->l3_cache_schema, &options.rdt);
+	add_schema(cli->runtime.arena, arguments->mem_bw_schema, &options.rdt);
+	if (verb_update(&cli->runtime, cli->arguments.items[0], &options, err) == 0)
 		return 0;
 	locate(&document, err);
 	return -1;

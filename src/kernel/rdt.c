@@ -386,6 +386,21 @@ int rdt_join(const char *mount, const struct rdt_plan *plan, pid_t pid, bool *ma
 	return -1;
 }
 
+int rdt_change(const char *mount, const struct rdt_plan *plan, struct error *err)
+{
+	if (!is_root_group(plan) && check_name(plan->group, err) < 0)
+		return -1;
+
+	auto_fd root = open_mount(mount, err);
+
+	if (root < 0)
+		return -1;
+
+	auto_fd group = open_group(root, plan, err);
+
+	return group < 0 ? -1 : write_schemata(root, group, plan, err);
+}
+
 int rdt_remove(const char *mount, const struct rdt_plan *plan, struct error *err)
 {
 	auto_fd root = open_mount(mount, err);

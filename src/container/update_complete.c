@@ -1,0 +1,88 @@
+/* An `update` names what changes; some of the kernel's files hold more than that, and some limits
+ * are sums. */
+#include "update_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <creel/cgroup.h>
+#include <creel/error.h>
+
+/* A number in FILE; false for "max" and for a file that is not there. */
+static bool read_number(int cgroup, const char *file, uint64_t *value)
+{
+	auto_arena arena = { 0 };
+	const char *text = cgroup_read(&arena, cgroup, file);
+
+	return text && text_parse_uint(text, INT64_MAX, value);
+}
+
+/* cpu.max is "QUOTA PERIOD": what is not given of it stays.  0 is how runc's users say "not given".
+ */
+static void complete_cpu(int cgroup, struct oci_cpu *cpu)
+{
+	auto_arena arena = { 0 };
+	char *text = cgroup_read(&arena, cgroup, "cpu.max");
+	const char *quota = text ? strsep(&text, " ") : NULL;
+	uint64_t period;
+
+	if ((cpu->quota.value == 0) == (cpu->period.value == 0) || !quota || !text ||
+	    !text_parse_uint(text, INT64_MAX, &period))
+		return;
+	if (cpu->period.value == 0)
+		cpu->period = (struct optional_uint){ .set = true, .value = period };
+	else
+		cpu->quota = (struct optional){
+			.set = true,
+			.value = strcmp(quota, "max") == 0 ? -1 : strtoll(quota, NULL, 10),
+		};
+}
+
+/* The document's swap is memory and swap together: without a new limit of memory the present one
+ * counts. */
+static void complete_memory(int cgroup, struct oci_memory *memory)
+{
+	uint64_t limit;
+
+	if (memory->swap.value > 0 && memory->limit.value == 0 &&
+	    read_number(cgroup, "memory.max", &limit))
+		memory->limit = (struct optional){ .set = true, .value = (int64_t)limit };
+}
+
+static int check_usage(int cgroup, const struct oci_memory *memory, struct error *err)
+{
+	uint64_t usage = 0, swap = 0;
+
+	if (!read_number(cgroup, "memory.current", &usage))
+		return 0;
+	if (memory->limit.value > 0 && (uint64_t)memory->limit.value <= usage) {
+		error_state(err, "rejecting memory limit %lld <= usage %llu",
+			    (long long)memory->limit.value, (unsigned long long)usage);
+		return error_at(err, "/memory/limit");
+	}
+	if (!read_number(cgroup, "memory.swap.current", &swap))
+		return 0;
+	if (memory->swap.value > 0 && (uint64_t)memory->swap.value <= usage + swap) {
+		error_state(err, "rejecting memory+swap limit %lld <= usage %llu",
+			    (long long)memory->swap.value, (unsigned long long)(usage + swap));
+		return error_at(err, "/memory/swap");
+	}
+	return 0;
+}
+
+int update_complete(struct arena *arena, int cgroup, const struct oci_resources *resources,
+		    struct oci_resources *complete, struct error *err)
+{
+	*complete = *resources;
+	if (resources->cpu) {
+		complete->cpu = arena_copy(arena, resources->cpu, sizeof(*resources->cpu));
+		complete_cpu(cgroup, complete->cpu);
+	}
+	if (!resources->memory)
+		return 0;
+	complete->memory = arena_copy(arena, resources->memory, sizeof(*resources->memory));
+	complete_memory(cgroup, complete->memory);
+	if (resources->memory->check_before_update.value)
+		return check_usage(cgroup, resources->memory, err);
+	return 0;
+}
