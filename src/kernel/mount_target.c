@@ -57,7 +57,7 @@ static int open_or_make(int root, const struct mount_op *op, bool directory, boo
 	return inroot_make_file(root, op->target, err);
 }
 
-/* The words "not a directory" are what engines look for. */
+/* Engines look for "not a directory"; dockerd takes "is a directory" to be about the command. */
 static int check_types(const struct mount_op *op, bool directory, bool target_directory,
 		       struct error *err)
 {
@@ -67,13 +67,13 @@ static int check_types(const struct mount_op *op, bool directory, bool target_di
 		return 0;
 	if (directory)
 		error_system(err, ENOTDIR,
-			     "cannot mount %s at %s: the source is a directory, the target is "
-			     "not a directory",
+			     "cannot mount %s at %s: the target is not a directory, as the "
+			     "source is",
 			     source, op->target);
 	else
 		error_system(err, ENOTDIR,
-			     "cannot mount %s at %s: the target is a directory, the source is "
-			     "not a directory",
+			     "cannot mount %s at %s: the source is not a directory, as the "
+			     "target is",
 			     source, op->target);
 	return error_hint(
 	    err, "mount a directory on a directory and a file on a file; does the source exist "
