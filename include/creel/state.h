@@ -26,7 +26,7 @@ struct state {
 	struct optional_uint owner; /* uid of the creator */
 	struct optional cgroup_manager;
 	char *cgroup;			  /* path in the hierarchy; absent: none */
-	struct optional_uint cgroup_missing; /* how many directories of it did not exist before: the most that we may have made */
+	size_t cgroup_missing;		  /* how many of it did not exist before: only of the note, see below */
 	struct optional_uint cgroup_made; /* how many directories of it we made */
 	char *unit;			  /* of systemd */
 	char *config_digest;		  /* of config.json as it was at create */
@@ -75,10 +75,10 @@ int state_read(struct arena *arena, int dir, struct state *state, struct error *
 
 /*
  * Before state.json is there, symbolic links stand for it, since each is one atomic system call: the PATH of the cgroup that will be
- * made, and then that it was made, with how many directories.  A create that is killed at any instant leaves enough to clean
+ * made, of which MISSING directories do not exist yet, and then that it was made, with how many directories.  A create that is killed at any instant leaves enough to clean
  * up by; state_read() reads the mark, and state_read_remains() both where there is no state.json.
  */
-int state_note_cgroup(int dir, const char *path, struct error *err) must_check;
+int state_note_cgroup(int dir, const char *path, size_t missing, struct error *err) must_check;
 int state_mark_cgroup(int dir, size_t made, struct error *err) must_check;
 void state_read_remains(struct arena *arena, int dir, struct state *state);
 

@@ -1,0 +1,106 @@
+"""Which errors a system call may plausibly give, which it must survive, and which differences are accepted and why."""
+
+import errno
+import re
+import subprocess
+
+_OPEN = "EPERM EACCES ENOENT EMFILE ENOMEM EIO EINTR ELOOP ENOSPC EROFS"
+_PATH = "EPERM EACCES ENOENT ENOMEM EIO ENOTDIR"
+_MOUNT = "EPERM EBUSY EINVAL ENOMEM ENOSYS EIO"
+_IDS = "EPERM EINVAL EAGAIN"
+
+# The first of a line is what the quick run injects.
+ERRORS = {
+    **dict.fromkeys(("open", "openat"), _OPEN),
+    "openat2": _OPEN + " EAGAIN ENOSYS EXDEV",
+    **dict.fromkeys(("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2",
+                     "readlink", "readlinkat", "chdir"), _PATH),
+    **dict.fromkeys(("fstat", "fstatfs", "statfs", "lseek", "ftruncate", "fchdir"), "EIO ENOMEM"),
+    **dict.fromkeys(("mkdir", "mkdirat", "mknodat", "symlinkat", "linkat", "link"),
+                    "ENOSPC EPERM EROFS EEXIST ENOMEM EIO"),
+    **dict.fromkeys(("rename", "renameat", "renameat2"), "ENOSPC EIO EPERM EROFS"),
+    **dict.fromkeys(("unlink", "unlinkat", "rmdir"), "EIO EPERM EBUSY EROFS"),
+    **dict.fromkeys(("mount", "umount2", "fsopen", "fsconfig", "fsmount", "move_mount", "open_tree",
+                     "mount_setattr", "pivot_root", "chroot"), _MOUNT),
+    **dict.fromkeys(("clone", "clone3", "fork", "vfork"), "EAGAIN ENOMEM EPERM ENOSPC"),
+    **dict.fromkeys(("read", "pread64"), "EIO EINTR EAGAIN ENOMEM"),
+    **dict.fromkeys(("write", "pwrite64", "writev"), "EIO EINTR ENOSPC EPIPE EAGAIN"),
+    **dict.fromkeys(("sendmsg", "sendto"), "EPIPE EINTR ENOBUFS ENOMEM ECONNRESET EAGAIN"),
+    **dict.fromkeys(("recvmsg", "recvfrom"), "ECONNRESET EINTR ENOMEM EAGAIN"),
+    "connect": "ECONNREFUSED EINTR EAGAIN ENOENT EACCES",
+    **dict.fromkeys(("accept", "accept4"), "EMFILE EINTR ECONNABORTED ENOMEM"),
+    **dict.fromkeys(("socket", "socketpair", "pipe2", "memfd_create", "signalfd4", "epoll_create1",
+                     "eventfd2", "dup", "dup2", "dup3", "inotify_init1"), "EMFILE ENFILE ENOMEM"),
+    **dict.fromkeys(("bind", "listen", "setsockopt"), "EADDRINUSE ENOMEM EACCES"),
+    "close": "EIO EINTR",
+    **dict.fromkeys(("poll", "ppoll", "select", "epoll_wait"), "EINTR ENOMEM"),
+    **dict.fromkeys(("wait4", "waitid"), "EINTR ECHILD"),
+    **dict.fromkeys(("prctl", "seccomp", "capset", "capget", "bpf"), "EPERM EINVAL ENOSYS ENOMEM"),
+    **dict.fromkeys(("setresuid", "setresgid", "setuid", "setgid", "setgroups"), _IDS),
+    **dict.fromkeys(("setns", "unshare"), "EPERM EINVAL ENOMEM ENOSPC"),
+    **dict.fromkeys(("prlimit64", "setpriority", "sched_setattr", "ioprio_set", "setpgid", "setsid"),
+                    "EPERM EINVAL"),
+    **dict.fromkeys(("sethostname", "setdomainname", "personality"), "EPERM"),
+    "keyctl": "ENOSYS EDQUOT EPERM ENOMEM",
+    **dict.fromkeys(("fchown", "fchownat", "fchmod", "fchmodat", "chmod", "chown"), "EPERM EIO EROFS"),
+    **dict.fromkeys(("execve", "execveat"), "ENOMEM EACCES ENOENT EIO EAGAIN"),
+    **dict.fromkeys(("mmap", "mremap", "brk"), "ENOMEM"),
+    "munmap": "ENOMEM",
+    "mprotect": "ENOMEM EACCES",
+    **dict.fromkeys(("pidfd_open", "pidfd_getfd"), "EMFILE ENOMEM ESRCH"),
+    **dict.fromkeys(("pidfd_send_signal", "kill", "tgkill"), "EPERM ESRCH"),
+    "flock": "EINTR ENOLCK EWOULDBLOCK",
+    "ioctl": "ENOTTY EIO",
+    "fcntl": "EBADF EPERM",
+    **dict.fromkeys(("getdents64", "getcwd"), "EIO ENOENT"),
+    "close_range": "ENOMEM ENOSYS",
+    "sendfile": "EIO EINTR ENOMEM",
+    "nanosleep": "EINTR",
+    "clock_nanosleep": "EINTR",
+}
+
+SHORT = {"read", "pread64"}
+# signal(7): these give EINTR on a healthy system, so it must change nothing.
+SURVIVE_EINTR = {"poll", "ppoll", "wait4", "waitid", "recvmsg", "sendmsg", "accept4", "flock", "nanosleep",
+                 "clock_nanosleep"}
+# What a killed process never gets to, or what is not a question of failing.
+NEVER = {"exit", "exit_group", "rt_sigreturn"}
+
+# (role, call, path, error) as regular expressions, and why the difference is meant.
+ACCEPTED = [
+    (r".*", r"keyctl", r"", r"ENOSYS|EDQUOT", "a kernel without keyrings, or a user with too many: logged, and the "
+     "container keeps the session keyring that the runtime had"),
+]
+
+
+def accepted(role, call, path, error):
+    """Why exit 0 with other facts is right after this fault, or None."""
+    for r, c, p, e, why in ACCEPTED:
+        if re.fullmatch(r, role) and re.fullmatch(c, call) and re.search(p, path) and \
+                re.fullmatch(e, error):
+            return why
+    return None
+
+
+def call_names():
+    """Number to name of every system call, as the C library's headers say."""
+    text = subprocess.run(["gcc", "-E", "-dM", "-"], input="#include <sys/syscall.h>\n", check=True,
+                          capture_output=True, text=True).stdout
+    return {int(m[2]): m[1] for m in re.finditer(r"#define __NR_(\w+) (\d+)\n", text)}
+
+
+def faults_of(call, quick):
+    """The actions for one occurrence of CALL."""
+    names = ERRORS.get(call, "").split()
+    actions = [f"errno {getattr(errno, name)}" for name in (names[:1] if quick else names)]
+    if quick and call in SURVIVE_EINTR and "EINTR" not in names[:1]:
+        actions.append(f"errno {errno.EINTR}")
+    if not quick and call in SHORT:
+        actions.append("short")
+    return actions
+
+
+def action_name(action):
+    """"errno 5" as "EIO"."""
+    kind, _, number = action.partition(" ")
+    return errno.errorcode[int(number)] if kind == "errno" else action
