@@ -81,6 +81,14 @@ def changes(before, after):
              if path in after and before[path] != after[path]])
 
 
+def remove_tree(path):
+    """Removes a tree, however deep: a link with thousands of components is made into directories."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", path], check=True)
+
+
 def cgroup_root():
     """The mount point of cgroup2, or None."""
     for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
@@ -192,7 +200,7 @@ class World:
         """Removes whatever PATH is."""
         path = pathlib.Path(path)
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            remove_tree(path)
         else:
             path.unlink(missing_ok=True)
 
@@ -227,7 +235,7 @@ class World:
 
     def name(self):
         """A new id."""
-        self.names.append(f"a-{self.directory.name}-{len(self.names)}")
+        self.names.append(f"a-{os.getpid()}-{self.directory.name}-{len(self.names)}")
         return self.names[-1]
 
     def command(self, *words, fds=(), env=None, timeout=TIMEOUT, stdin=None, data=None,
@@ -374,7 +382,7 @@ class World:
             if point.startswith(f"{self.directory}/"):
                 with contextlib.suppress(OSError):
                     unmount(point)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove_tree(self.directory)
 
 
 # Successes to plant: each takes the place of the runtime, and does what a broken one would do.
