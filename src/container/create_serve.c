@@ -9,9 +9,9 @@
 
 #include <creel/error.h>
 #include <creel/fd.h>
-#include <creel/file.h>
 #include <creel/idmap.h>
 #include <creel/log.h>
+#include <creel/oom.h>
 #include <creel/process.h>
 #include <creel/seccomp_agent.h>
 #include <creel/terminal.h>
@@ -22,20 +22,18 @@ static int explain_death(struct create *create, struct error *err)
 	const char *who = create->stage ? "the stage" : "container init";
 	int fd = create->stage ? create->stage_fd : create->init_fd;
 	struct error ignored = { 0 };
-	char name[32], events[512];
+	char name[32];
 	int status = 0;
 
 	if (fd < 0 || process_wait(fd, 1000, &status, &ignored) != 1)
 		return error_system(err, ECONNRESET, "%s stopped answering", who);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && create->cgroup.fd >= 0 &&
-	    file_read_small(create->cgroup.fd, "memory.events", events, sizeof(events)) > 0 &&
-	    strstr(events, "oom_kill ") && !strstr(events, "oom_kill 0")) {
-		error_system(err, 0, "container init was OOM-killed (memory limit too low?)");
-		return error_at(err, "/linux/resources/memory/limit");
+	if (WIFSIGNALED(status)) {
+		error_system(err, 0, "%s was killed by %s", who,
+			     process_signal_name(WTERMSIG(status), name, sizeof(name)));
+		return WTERMSIG(status) == SIGKILL
+			       ? oom_blame(create->runtime, create->container.state.cgroup, err)
+			       : -1;
 	}
-	if (WIFSIGNALED(status))
-		return error_system(err, 0, "%s was killed by %s", who,
-				    process_signal_name(WTERMSIG(status), name, sizeof(name)));
 	return error_system(err, 0, "%s exited with code %d before the container was set up", who,
 			    WEXITSTATUS(status));
 }

@@ -5,11 +5,13 @@
  */
 #include <creel/oom.h>
 
+#include <signal.h>
 #include <string.h>
 
 #include <creel/cgroup.h>
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/log.h>
 #include <creel/stats.h>
 
 static uint64_t count(int cgroup, const char *file, const char *key)
@@ -19,6 +21,12 @@ static uint64_t count(int cgroup, const char *file, const char *key)
 	uint64_t value = 0;
 
 	return text && stats_number(text, key, &value) ? value : 0;
+}
+
+/* Of the container's own cgroup all that is below counts too. */
+static uint64_t count_hits(int cgroup, bool own)
+{
+	return count(cgroup, own ? "memory.events" : "memory.events.local", "oom");
 }
 
 uint64_t oom_kills(int cgroup)
@@ -60,7 +68,8 @@ void oom_look(struct arena *arena, int cgroup_root, const char *path, struct oom
 
 		if (mark->n == 0)
 			mark->kills = oom_kills(fd);
-		mark->hits[mark->n++] = count(fd, "memory.events.local", "oom");
+		mark->hits[mark->n] = count_hits(fd, mark->n == 0);
+		mark->n++;
 	} while (mark->n < levels && go_up(at));
 }
 
@@ -96,10 +105,11 @@ bool oom_find(struct arena *arena, int cgroup_root, const char *path, const stru
 
 		if (fd < 0 || (own && oom_kills(fd) <= mark->kills))
 			return false;
-		/* Of its own cgroup all that is below counts too: who made those is not told apart.
-		 */
-		if (count(fd, own ? "memory.events" : "memory.events.local", "oom") > before) {
+		if (count_hits(fd, own) > before) {
 			describe(arena, fd, at, oom);
+			/* The container has made cgroups with limits of their own. */
+			if (own && count_hits(fd, false) == 0)
+				oom->limit = oom->peak = (struct optional_uint){ 0 };
 			return true;
 		}
 		level++;
@@ -121,4 +131,36 @@ const char *oom_text(struct arena *arena, const struct oci_oom *oom)
 				   peak);
 	return text_format(arena, "the cgroup %s hit its memory limit of %llu bytes%s", oom->cgroup,
 			   (unsigned long long)oom->limit.value, peak);
+}
+
+int oom_blame(struct runtime *runtime, const char *path, struct error *err)
+{
+	static const struct oom_mark none;
+	struct oci_oom oom;
+
+	if (!path || runtime->cgroup_root < 0 ||
+	    !oom_find(runtime->arena, runtime->cgroup_root, path, &none, &oom))
+		return -1;
+	error_system(err, 0, "container init was OOM-killed (memory limit too low?): %s",
+		     oom_text(runtime->arena, &oom));
+	return error_at(err, "/linux/resources/memory/limit");
+}
+
+void oom_mark(struct runtime *runtime, const char *path, struct oom_mark *mark)
+{
+	*mark = (struct oom_mark){ 0 };
+	if (path && runtime->cgroup_root >= 0)
+		oom_look(runtime->arena, runtime->cgroup_root, path, mark);
+}
+
+void oom_warn(struct runtime *runtime, const char *path, const struct oom_mark *mark,
+	      int exit_code)
+{
+	struct oci_oom oom;
+
+	if (exit_code != 128 + SIGKILL || mark->n == 0 ||
+	    !oom_find(runtime->arena, runtime->cgroup_root, path, mark, &oom))
+		return;
+	log_warning("the process was killed for want of memory: %s",
+		    oom_text(runtime->arena, &oom));
 }

@@ -8,6 +8,7 @@
 #include <creel/fd.h>
 #include <creel/log.h>
 #include <creel/monitor.h>
+#include <creel/oom.h>
 #include <creel/process.h>
 #include <creel/start.h>
 
@@ -34,6 +35,8 @@ static int start_now(struct create *create, struct error *err)
 	};
 
 	if (start_init(&start, err) < 0) {
+		if (err->kind == ERROR_STATE)
+			oom_blame(create->runtime, create->container.state.cgroup, err);
 		create_locate_error(create, err);
 		return -1;
 	}
@@ -62,9 +65,12 @@ static int undo(struct create *create, struct error *err)
 static int run(struct create *create, const struct run_options *options, int signals, int *exit_code,
 	       struct error *err)
 {
+	const char *cgroup = create->container.state.cgroup;
 	struct error trouble = { 0 };
+	struct oom_mark mark;
 
 	*exit_code = 0;
+	oom_mark(create->runtime, options->create.detach ? NULL : cgroup, &mark);
 	create->hooks_begun = true; /* It was created, so poststop hooks are owed. */
 	if (start_now(create, err) < 0) {
 		create->pid_written = false; /* the file is the engine's from now on */
@@ -79,6 +85,7 @@ static int run(struct create *create, const struct run_options *options, int sig
 	container_unlock(&create->container);
 	if (watch(create, signals, exit_code, err) < 0)
 		return -1;
+	oom_warn(create->runtime, cgroup, &mark, *exit_code);
 	if (options->keep)
 		return 0;
 	if (!container_lock_again(create->runtime, &create->container))

@@ -12,6 +12,7 @@
 #include <creel/fd.h>
 #include <creel/log.h>
 #include <creel/message.h>
+#include <creel/oom.h>
 #include <creel/process.h>
 #include <creel/start.h>
 
@@ -126,6 +127,9 @@ int verb_start(struct runtime *runtime, const char *id, struct error *err)
 	if (init < 0)
 		return -1;
 	if (start_over_socket(runtime, &container, init, err) < 0) {
+		/* It ended without a word. */
+		if (err->kind == ERROR_STATE)
+			oom_blame(runtime, container.state.cgroup, err);
 		start_locate_error(runtime, &container, err);
 		return -1;
 	}
