@@ -26,6 +26,7 @@
 #include <creel/monitor.h>
 #include <creel/mount.h>
 #include <creel/namespace.h>
+#include <creel/oom.h>
 #include <creel/process.h>
 #include <creel/procfs.h>
 #include <creel/terminal.h>
@@ -299,8 +300,11 @@ static void end_process(struct exec *exec)
 
 static int run(struct exec *exec, int signals, int *exit_code, struct error *err)
 {
+	const char *cgroup = exec->container.state.cgroup;
 	struct monitor monitor;
+	struct oom_mark mark;
 
+	oom_mark(exec->runtime, exec->options->detach ? NULL : cgroup, &mark);
 	if (spawn_stage(exec, err) < 0 || start(exec, err) < 0) {
 		end_process(exec);
 		return -1;
@@ -311,7 +315,10 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	if (exec->options->detach)
 		return 0;
 	monitor = (struct monitor){ .pidfd = exec->pidfd, .console = exec->console, .signals = signals };
-	return monitor_run(&monitor, exit_code, err);
+	if (monitor_run(&monitor, exit_code, err) < 0)
+		return -1;
+	oom_warn(exec->runtime, cgroup, &mark, *exit_code);
+	return 0;
 }
 
 static void close_all(struct exec *exec)
