@@ -7,8 +7,8 @@
  *	GO ---------------------------> joins, unshares
  *	     <----------- NEED_MAPS     (only for a new user namespace)
  *	MAPS_DONE --------------------> joins the rest
- *	                                clone3(CLONE_PARENT) ------> sets up the root
- *	     <---------------- INIT     _exit(0)
+ *	                                clone3(CLONE_PARENT) ------> starts
+ *	     <------------------------- _exit(0) -------------- INIT sets up the root
  *	limits                                                       ...
  *	     <---------------------------------------- MOUNTED       (only when P has something to do then)
  *	hooks; HOOKS_DONE -----------------------------------------> pivot ... identity
@@ -33,7 +33,7 @@ enum message_kind {
 	MESSAGE_GO,
 	MESSAGE_NEED_MAPS,
 	MESSAGE_MAPS_DONE,
-	MESSAGE_INIT,	    /* NUMBER: pid of I, as P sees it */
+	MESSAGE_INIT,	    /* NUMBER: pid of I, as P sees it; from I itself, and only when S cloned it */
 	MESSAGE_MOUNTED,
 	MESSAGE_HOOKS_DONE,
 	MESSAGE_READY,

@@ -21,6 +21,8 @@ int procfs_open_private(struct error *err) must_check;
 int procfs_open_file(int procfs, const char *name, uint64_t flags, struct error *err) must_check;
 /* Reads it whole into BUFFER, without the last newline; the length, or -1 with errno set. */
 ssize_t procfs_read(int procfs, const char *name, char *buffer, size_t size);
+/* Our own pid, not as we know it but as the pid namespace of the handle numbers us: how P sees S and I. */
+int procfs_own_pid(int procfs, struct error *err) must_check;
 /* Writes TEXT with one write(2). */
 int procfs_write(int procfs, const char *name, const char *text, struct error *err) must_check;
 /* Sets the sysctl KEY ("net.ipv4.ip_forward", or with slashes) through sys/; WHERE is its JSON pointer. */

@@ -314,9 +314,6 @@ static int make_namespaces(struct create *create, struct error *err)
 			return -1;
 		fd_close(&create->stage_fd);
 		create->stage = 0;
-		/* I waits for it: its messages must not come before S has said who it is. */
-		if (message_send(create->channel, MESSAGE_GO, 0, -1, err) < 0)
-			return -1;
 	}
 	if (process_start_time(create->runtime->procfs, create->init, &start, &dead, err) < 0)
 		return -1;

@@ -88,9 +88,12 @@ static void never_returns inside_main(struct exec *exec)
 {
 	struct error err = { 0 };
 
-	/* Until P knows our pid: S tells it, and we may be faster. */
-	if (process_die_with_parent(SIGKILL, 0, &err) < 0 ||
-	    message_expect(exec->peer, MESSAGE_GO, -1, &err) < 0 || prepare_inside(exec, &err) < 0 ||
+	/* P has cloned S, not us.  Said by ourselves, so that no message of ours can come before it. */
+	pid_t pid = procfs_own_pid(exec->runtime->procfs, &err);
+
+	if (pid < 0 || process_die_with_parent(SIGKILL, 0, &err) < 0 ||
+	    message_send(exec->peer, MESSAGE_INIT, pid, -1, &err) < 0 ||
+	    prepare_inside(exec, &err) < 0 ||
 	    message_send(exec->peer, MESSAGE_READY, 0, -1, &err) < 0 ||
 	    message_expect(exec->peer, MESSAGE_START, -1, &err) < 0 ||
 	    process_die_with_parent(0, 0, &err) < 0 ||
@@ -134,7 +137,7 @@ static int walk(struct exec *exec, struct error *err)
 		return -1;
 	if (pid == 0)
 		inside_main(exec);
-	return message_send(exec->peer, MESSAGE_INIT, pid, -1, err);
+	return 0;
 }
 
 static void never_returns stage(struct exec *exec)
@@ -226,9 +229,8 @@ static int start(struct exec *exec, struct error *err)
 		return -1;
 	exec->pid = message.number;
 	exec->pidfd = process_open(exec->pid, err);
-	if (exec->pidfd < 0 || message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0)
-		return -1;
-	if (process_wait(exec->stage_fd, exec->runtime->timeout_ms, &status, err) < 0 ||
+	if (exec->pidfd < 0 ||
+	    process_wait(exec->stage_fd, exec->runtime->timeout_ms, &status, err) < 0 ||
 	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
 	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
 	    publish(exec, err) < 0 || message_send(exec->channel, MESSAGE_START, 0, -1, err) < 0 ||
@@ -286,7 +288,7 @@ static void end_process(struct exec *exec)
 {
 	int status;
 
-	/* The end of the channel also ends a process inside whose pid we never learned: it waits for GO. */
+	/* The end of the channel also ends a process inside whose pid we never learned: it waits for START. */
 	fd_close(&exec->channel);
 	kill_and_reap(&exec->stage_fd);
 	kill_and_reap(&exec->pidfd);

@@ -360,6 +360,14 @@ static void fill_become(struct init *init)
 	};
 }
 
+/* P has cloned S, not us.  Said by ourselves, so that no message of ours can come before it. */
+static int introduce(struct init *init, struct error *err)
+{
+	int pid = procfs_own_pid(init->create->runtime->procfs, err);
+
+	return pid < 0 ? -1 : message_send(init->channel, MESSAGE_INIT, pid, -1, err);
+}
+
 void init_main(struct create *create)
 {
 	struct error err = { 0 };
@@ -377,8 +385,7 @@ void init_main(struct create *create)
 	signal(SIGPIPE, SIG_IGN); /* A dead P is an error value, not a signal. */
 	fill_become(&init);
 	if (process_die_with_parent(SIGKILL, 0, &err) < 0 || process_set_dumpable(false, &err) < 0 ||
-	    (create_needs_stage(create) &&
-	     message_expect(init.channel, MESSAGE_GO, -1, &err) < 0)) {
+	    (create_needs_stage(create) && introduce(&init, &err) < 0)) {
 		message_send_error(init.channel, &err);
 		_exit(1);
 	}

@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 
 #include <creel/error.h>
+#include <creel/text.h>
 #include <creel/fd.h>
 
 #include "syscalls.h"
@@ -194,4 +195,18 @@ int procfs_sysctl(int procfs, const char *key, const char *value, const char *wh
 	else if (err->errnum == EXDEV)
 		error_hint(err, "something is mounted over a part of /proc");
 	return -1;
+}
+
+int procfs_own_pid(int procfs, struct error *err)
+{
+	char text[24];
+	ssize_t n = readlinkat(procfs, "self", text, sizeof(text) - 1);
+	uint64_t pid;
+
+	if (n < 0)
+		return error_system(err, errno, "cannot ask /proc for our own pid");
+	text[n] = '\0';
+	if (!text_parse_uint(text, INT32_MAX, &pid))
+		return error_system(err, EPROTO, "cannot understand /proc/self");
+	return (int)pid;
 }
