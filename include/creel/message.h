@@ -59,11 +59,6 @@ void message_send_error(int channel, const struct error *err);
 /* 1 received, 0 end of file, -1 error.  *FD as channel_receive(). */
 int message_receive(int channel, struct message *message, int *fd, int timeout_ms,
 		    struct error *err) must_check;
-/*
- * Waits for a message of PIDFD's process: 1 there is one (or end of file), 0 the process ended without.  Another one that it
- * made may hold CHANNEL open, so that the end of file alone would never come.
- */
-int message_wait(int channel, int pidfd, int timeout_ms, struct error *err) must_check;
 /* Waits for exactly KIND; end of file or anything else is an error. */
 int message_expect(int channel, enum message_kind kind, int timeout_ms, struct error *err) must_check;
 /* From now on the log of this process goes to CHANNEL as LOG messages. */

@@ -126,13 +126,18 @@ static int lock(int dir, enum container_lock kind, const char *id, struct error 
 	return 0;
 }
 
-/* A delete may have removed the directory while we waited for its lock, and a create made a new one. */
-static bool is_still(int root, const char *id, int dir)
+/* A delete may have removed the directory while we waited for its lock, and a create made a new one: 1 no, 0 yes. */
+static int is_still(int root, const char *id, int dir, struct error *err)
 {
 	struct stat ours, named;
 
-	return fstat(dir, &ours) == 0 && fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	if (fstat(dir, &ours) < 0)
+		return error_system(err, errno, "cannot examine the state directory of %s", id);
+	if (fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0
+				       : error_system(err, errno,
+						      "cannot examine the state directory of %s", id);
+	return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
 static int does_not_exist(struct error *err, const char *id)
@@ -160,16 +165,19 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 		unlinkat(runtime->root, id, AT_REMOVEDIR);
 		return -1;
 	}
-	if (lock(container->dir, CONTAINER_EXCLUSIVE, id, err) < 0) {
-		fd_close(&container->dir);
-		return -1;
-	}
 	/* Between mkdir and flock a `delete --force` may have taken it for the remains of a crash. */
-	if (!is_still(runtime->root, id, container->dir)) {
-		fd_close(&container->dir);
+	int still = lock(container->dir, CONTAINER_EXCLUSIVE, id, err) < 0
+			    ? -1
+			    : is_still(runtime->root, id, container->dir, err);
+
+	if (still > 0)
+		return 0;
+	fd_close(&container->dir);
+	if (still == 0)
 		return error_state(err, "container %s was deleted while it was being created", id);
-	}
-	return 0;
+	/* Empty as yet; were it somebody else's by now, they would notice and say so. */
+	unlinkat(runtime->root, id, AT_REMOVEDIR);
+	return -1;
 }
 
 static int read_state(struct runtime *runtime, struct container *container, struct error *err)
@@ -217,9 +225,14 @@ int container_open(struct runtime *runtime, const char *id, enum container_lock 
 			container_close(container);
 			return -1;
 		}
-		if (is_still(runtime->root, id, container->dir))
+
+		int still = is_still(runtime->root, id, container->dir, err);
+
+		if (still > 0)
 			break;
-		fd_close(&container->dir);
+		container_close(container);
+		if (still < 0)
+			return -1;
 	}
 	if (read_state(runtime, container, err) < 0) {
 		container_close(container);
@@ -233,14 +246,12 @@ void container_unlock(const struct container *container)
 	flock(container->dir, LOCK_UN);
 }
 
-bool container_lock_again(struct runtime *runtime, const struct container *container)
+int container_lock_again(struct runtime *runtime, const struct container *container,
+			 struct error *err)
 {
-	struct error busy = { 0 };
-
-	if (lock(container->dir, CONTAINER_EXCLUSIVE, container->id, &busy) == 0)
-		return is_still(runtime->root, container->id, container->dir);
-	error_ignore(&busy, "whoever holds the lock deletes it");
-	return false;
+	if (lock(container->dir, CONTAINER_EXCLUSIVE, container->id, err) < 0)
+		return -1;
+	return is_still(runtime->root, container->id, container->dir, err);
 }
 
 void container_close(struct container *container)
@@ -299,22 +310,22 @@ int container_init_open(struct runtime *runtime, const struct container *contain
 			return error_state(err, "container not running: %s", container->id);
 		return -1;
 	}
-	if (process_start_time(runtime->procfs, (pid_t)state->pid.value, &start, &dead, err) < 0 ||
-	    start != state->start.value || dead)
+	if (process_start_time(runtime->procfs, (pid_t)state->pid.value, &start, &dead, err) < 0 &&
+	    err->errnum != ENOENT && err->errnum != ESRCH)
+		return -1;
+	if (err->kind != ERROR_NONE || start != state->start.value || dead)
 		return error_state(err, "container not running: %s", container->id);
 	return take_fd(&pidfd);
 }
 
-int container_cgroup(struct runtime *runtime, const struct container *container)
+int container_cgroup(struct runtime *runtime, const struct container *container, struct error *err)
 {
-	struct error err = { 0 };
+	int fd;
 
 	if (!container->state.cgroup || runtime->cgroup_root < 0)
 		return -1;
-
-	int fd = cgroup_open(runtime->cgroup_root, container->state.cgroup, &err);
-
-	if (fd < 0)
-		error_ignore(&err, "the container's cgroup is gone");
+	fd = cgroup_open(runtime->cgroup_root, container->state.cgroup, err);
+	if (fd < 0 && err->errnum == ENOENT)
+		error_ignore(err, "the container's cgroup is gone");
 	return fd;
 }

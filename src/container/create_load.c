@@ -14,6 +14,7 @@
 #include <creel/fd.h>
 #include <creel/file.h>
 #include <creel/log.h>
+#include <creel/notify.h>
 #include <creel/seccomp_cache.h>
 
 #define CONFIG_NAME "config.json"
@@ -119,6 +120,8 @@ int create_load(struct create *create, struct runtime *runtime,
 		.listen_fds = listen_fds(),
 		.listen_names = environment("LISTEN_FDNAMES"),
 		.notify_socket = environment("NOTIFY_SOCKET"),
+		.notify_directory = text_format(runtime->arena, "%s/%s/%s", runtime->root_path,
+						options->id, NOTIFY_DIRECTORY),
 		.rootless_cgroups = options->rootless_cgroups,
 	};
 

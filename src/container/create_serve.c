@@ -122,26 +122,13 @@ static int answer(struct create *create, struct message *message, int *fd, enum 
 			    message->kind);
 }
 
-/* While there is a stage, I may wait for our answer to what the stage was killed before it could say. */
-static int receive(struct create *create, struct message *message, int *fd, struct error *err)
-{
-	int timeout_ms = create->runtime->timeout_ms;
-
-	if (create->stage) {
-		int waited = message_wait(create->channel, create->stage_fd, timeout_ms, err);
-
-		if (waited <= 0)
-			return waited;
-	}
-	return message_receive(create->channel, message, fd, timeout_ms, err);
-}
-
 int create_serve(struct create *create, enum message_kind end, struct error *err)
 {
 	for (;;) {
 		struct message message;
 		auto_fd fd = -1;
-		int got = receive(create, &message, &fd, err);
+		int got = message_receive(create->channel, &message, &fd,
+					  create->runtime->timeout_ms, err);
 
 		if (got < 0 && err->errnum == ETIMEDOUT && create->init > 0) {
 			char name[64];

@@ -150,9 +150,11 @@ static int kill_all(struct create *create, struct error *err)
 	if (create->stage_fd >= 0 && process_signal(create->stage_fd, SIGKILL, &gone) < 0)
 		error_ignore(&gone, "the stage is dead already");
 
-	auto_fd cgroup = container_cgroup(create->runtime, &create->container);
+	auto_fd cgroup = container_cgroup(create->runtime, &create->container, err);
 
-	return cgroup < 0 ? 0 : cgroup_kill(cgroup, KILL_TIMEOUT_MS, err);
+	if (cgroup < 0)
+		return err->kind == ERROR_NONE ? 0 : -1;
+	return cgroup_kill(cgroup, KILL_TIMEOUT_MS, err);
 }
 
 /*

@@ -1,6 +1,7 @@
 /* `delete`: the create table upwards, on what state.json remembers; with --force whatever still lives is killed first. */
 #include <creel/verbs.h>
 
+#include <errno.h>
 #include <signal.h>
 
 #include <creel/cgroup.h>
@@ -17,6 +18,11 @@ static int kill_init(struct runtime *runtime, struct create *create, struct erro
 	auto_fd init = container_init_open(runtime, &create->container, &gone);
 
 	if (init < 0 || process_signal(init, SIGKILL, &gone) < 0) {
+		/* Only that is good news: who cannot be asked may be alive. */
+		if (gone.kind != ERROR_STATE && gone.errnum != ESRCH) {
+			*err = gone;
+			return -1;
+		}
 		error_ignore(&gone, "the init is gone already");
 		return 0;
 	}

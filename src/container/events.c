@@ -41,7 +41,9 @@ static int open_living(struct runtime *runtime, const char *id, struct container
 		return -1;
 	if (container->status == OCI_STATUS_STOPPED || container->status == OCI_STATUS_CREATING)
 		return not_running(id, err);
-	cgroup = container_cgroup(runtime, container);
+	cgroup = container_cgroup(runtime, container, err);
+	if (cgroup < 0 && err->kind != ERROR_NONE)
+		return -1;
 	if (cgroup < 0)
 		return error_unsupported(
 		    err, "container %s has no cgroup, so nothing counts what it uses", id);

@@ -221,11 +221,8 @@ static int start(struct exec *exec, struct error *err)
 {
 	struct message message;
 	int status;
-	int waited = message_wait(exec->channel, exec->stage_fd, exec->runtime->timeout_ms, err);
 
-	if (waited == 0)
-		return error_system(err, ECHILD, "the process that enters the container was killed");
-	if (waited < 0 || expect(exec, MESSAGE_INIT, &message, err) < 0)
+	if (expect(exec, MESSAGE_INIT, &message, err) < 0)
 		return -1;
 	exec->pid = message.number;
 	exec->pidfd = process_open(exec->pid, err);

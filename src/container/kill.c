@@ -42,10 +42,12 @@ static int signal_all(struct runtime *runtime, int cgroup, int signal, struct er
 static int kill_all(struct runtime *runtime, const struct container *container, int signal,
 		    struct error *err)
 {
-	auto_fd cgroup = container_cgroup(runtime, container);
+	auto_fd cgroup = container_cgroup(runtime, container, err);
 
 	if (cgroup >= 0)
 		return signal_all(runtime, cgroup, signal, err);
+	if (err->kind != ERROR_NONE)
+		return -1;
 	if (container->status == OCI_STATUS_STOPPED)
 		return 0;
 
@@ -91,8 +93,10 @@ static int freeze(struct runtime *runtime, const char *id, bool frozen, struct e
 	if (!frozen && container.status != OCI_STATUS_PAUSED)
 		return error_state(err, "container not paused: %s", id);
 
-	auto_fd cgroup = container_cgroup(runtime, &container);
+	auto_fd cgroup = container_cgroup(runtime, &container, err);
 
+	if (cgroup < 0 && err->kind != ERROR_NONE)
+		return -1;
 	if (cgroup < 0) {
 		error_unsupported(err, "container %s has no cgroup, so it cannot be paused", id);
 		return error_hint(err, "it was created without one");
@@ -119,10 +123,12 @@ int verb_ps(struct runtime *runtime, const char *id, pid_t **pids, size_t *n, st
 	if (container_open(runtime, id, CONTAINER_SHARED, &container, err) < 0)
 		return -1;
 
-	auto_fd cgroup = container_cgroup(runtime, &container);
+	auto_fd cgroup = container_cgroup(runtime, &container, err);
 
 	if (cgroup >= 0)
 		return cgroup_pids(runtime->arena, cgroup, pids, n, err);
+	if (err->kind != ERROR_NONE)
+		return -1;
 	if (container.status == OCI_STATUS_STOPPED || !container.state.pid.set)
 		return 0;
 	*pids = arena_alloc(runtime->arena, sizeof(**pids));

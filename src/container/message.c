@@ -32,25 +32,6 @@ int message_receive(int channel, struct message *message, int *fd, int timeout_m
 	return channel_receive(channel, message, sizeof(*message), fd, timeout_ms, err);
 }
 
-int message_wait(int channel, int pidfd, int timeout_ms, struct error *err)
-{
-	struct pollfd fds[] = { { .fd = channel, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
-	int n;
-
-	do
-		n = poll(fds, 2, timeout_ms);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return error_system(err, errno, "cannot wait for the other process");
-	if (n == 0)
-		return error_system(err, ETIMEDOUT, "the other process did not answer in %d ms",
-				    timeout_ms);
-	if (fds[0].revents)
-		return 1;
-	/* Its last message may have come between the two looks. */
-	return fd_wait(channel, POLLIN, 0, err);
-}
-
 int message_expect(int channel, enum message_kind kind, int timeout_ms, struct error *err)
 {
 	struct message message;

@@ -18,6 +18,7 @@
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/log.h>
+#include <creel/notify.h>
 #include <creel/process.h>
 #include <creel/terminal.h>
 
@@ -122,7 +123,7 @@ static void relay_move(struct relay *relay, const struct pollfd *in, const struc
 		relay_read(relay);
 }
 
-enum { POLL_PROCESS, POLL_SIGNALS, POLL_UP_IN, POLL_UP_OUT, POLL_DOWN_IN, POLL_DOWN_OUT, POLL_COUNT };
+enum { POLL_PROCESS, POLL_SIGNALS, POLL_NOTIFY, POLL_UP_IN, POLL_UP_OUT, POLL_DOWN_IN, POLL_DOWN_OUT, POLL_COUNT };
 
 /* After the process ended its output is still in the pty: it is read until that is empty or nobody takes it any more. */
 static void drain(struct relay *down)
@@ -147,6 +148,8 @@ static int loop(struct monitor *monitor, struct relay *up, struct relay *down, s
 		struct pollfd fds[POLL_COUNT] = {
 			[POLL_PROCESS] = { .fd = monitor->pidfd, .events = POLLIN },
 			[POLL_SIGNALS] = { .fd = monitor->signals, .events = POLLIN },
+			[POLL_NOTIFY] = { .fd = monitor->notify ? monitor->notify->inner : -1,
+					  .events = POLLIN },
 		};
 
 		relay_watch(up, &fds[POLL_UP_IN], &fds[POLL_UP_OUT]);
@@ -158,6 +161,8 @@ static int loop(struct monitor *monitor, struct relay *up, struct relay *down, s
 		}
 		if (fds[POLL_SIGNALS].revents)
 			take_signals(monitor);
+		if (fds[POLL_NOTIFY].revents)
+			notify_relay(monitor->notify);
 		relay_move(up, &fds[POLL_UP_IN], &fds[POLL_UP_OUT]);
 		relay_move(down, &fds[POLL_DOWN_IN], &fds[POLL_DOWN_OUT]);
 		if (fds[POLL_PROCESS].revents) {

@@ -51,12 +51,16 @@ int become_find_home(struct become *become, struct error *err)
 	if (!process->needs_home)
 		return 0;
 
-	auto_fd root = fcntl(become->root, F_DUPFD_CLOEXEC, 3);
-	auto_fd file = inroot_try(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
+	auto_fd file = inroot_try(become->root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct stat st = { 0 };
 
-	if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) &&
-	    (size_t)st.st_size <= PASSWD_MAX) {
+	/* What the image may have done is no error; what the host may have is. */
+	if (file < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EACCES &&
+	    errno != EXDEV && errno != ENXIO)
+		return error_system(err, errno, "cannot open the container's /etc/passwd");
+	if (file >= 0 && fstat(file, &st) < 0)
+		return error_system(err, errno, "cannot examine the container's /etc/passwd");
+	if (file >= 0 && S_ISREG(st.st_mode) && (size_t)st.st_size <= PASSWD_MAX) {
 		char *passwd = file_read_fd(become->arena, file, PASSWD_MAX, NULL, err);
 
 		/* A dying disk must not give the program another home than it had yesterday. */

@@ -2,12 +2,14 @@
 #include <creel/verbs.h>
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/log.h>
 #include <creel/monitor.h>
+#include <creel/notify.h>
 #include <creel/oom.h>
 #include <creel/process.h>
 #include <creel/start.h>
@@ -43,9 +45,11 @@ static int start_now(struct create *create, struct error *err)
 	return start_finish(create, create->init_fd, err);
 }
 
-static int watch(struct create *create, int signals, int *exit_code, struct error *err)
+static int watch(struct create *create, const struct notify *notify, int signals, int *exit_code,
+		 struct error *err)
 {
 	struct monitor monitor = {
+		.notify = notify,
 		.pidfd = create->init_fd,
 		.console = create->console,
 		.signals = signals,
@@ -68,29 +72,38 @@ static int run(struct create *create, const struct run_options *options, int sig
 	const char *cgroup = create->container.state.cgroup;
 	struct error trouble = { 0 };
 	struct oom_mark mark;
+	auto_notify notify = { -1, -1 };
 
 	*exit_code = 0;
 	oom_mark(create->runtime, options->create.detach ? NULL : cgroup, &mark);
 	create->hooks_begun = true; /* It was created, so poststop hooks are owed. */
-	if (start_now(create, err) < 0) {
+	if (notify_open(create->container.dir, getenv("NOTIFY_SOCKET"), &notify, err) < 0 ||
+	    start_now(create, err) < 0) {
 		create->pid_written = false; /* the file is the engine's from now on */
 		create->options = NULL;
 		if (create_undo(create, &trouble) < 0)
 			error_ignore(&trouble, "the error that stopped the start matters more");
 		return -1;
 	}
-	if (options->create.detach)
+	if (options->create.detach && notify.inner < 0)
 		return 0;
 	/* Other commands may work on it while we only watch. */
 	container_unlock(&create->container);
-	if (watch(create, signals, exit_code, err) < 0)
+	if (options->create.detach)
+		return notify_wait(&notify, create->init_fd, create->init, err);
+	if (watch(create, &notify, signals, exit_code, err) < 0)
 		return -1;
 	oom_warn(create->runtime, cgroup, &mark, *exit_code);
 	if (options->keep)
 		return 0;
-	if (!container_lock_again(create->runtime, &create->container))
+	switch (container_lock_again(create->runtime, &create->container, err)) {
+	case 1:
+		return undo(create, err);
+	case 0:
 		return 0; /* Somebody deleted it already. */
-	return undo(create, err);
+	default:
+		return -1;
+	}
 }
 
 int verb_run(struct runtime *runtime, const struct run_options *options, int *exit_code,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <creel/channel.h>
@@ -12,6 +13,7 @@
 #include <creel/fd.h>
 #include <creel/log.h>
 #include <creel/message.h>
+#include <creel/notify.h>
 #include <creel/oom.h>
 #include <creel/process.h>
 #include <creel/start.h>
@@ -124,7 +126,9 @@ int verb_start(struct runtime *runtime, const char *id, struct error *err)
 	/* The init checks nothing about us: that it is the right one is for us to know. */
 	auto_fd init = container_init_open(runtime, &container, err);
 
-	if (init < 0)
+	auto_notify notify = { -1, -1 };
+
+	if (init < 0 || notify_open(container.dir, getenv("NOTIFY_SOCKET"), &notify, err) < 0)
 		return -1;
 	if (start_over_socket(runtime, &container, init, err) < 0) {
 		/* It ended without a word. */
@@ -133,12 +137,15 @@ int verb_start(struct runtime *runtime, const char *id, struct error *err)
 		start_locate_error(runtime, &container, err);
 		return -1;
 	}
-	if (!container.state.hooks)
-		return 0;
 	create_from_state(&create, runtime, &container);
 
-	int result = start_finish(&create, init, err);
+	int result = create.container.state.hooks ? start_finish(&create, init, err) : 0;
 
+	if (result == 0 && notify.inner >= 0) {
+		/* It may take its time to be ready: others may stop it meanwhile. */
+		container_unlock(&create.container);
+		result = notify_wait(&notify, init, create.init, err);
+	}
 	create_close(&create);
 	return result;
 }

@@ -209,42 +209,49 @@ static int is_alive(int procfs, const struct state *state, struct error *err)
 	return state_boot(procfs, &boot, err) < 0 ? -1 : boot == state->boot.value;
 }
 
-static bool is_frozen(int cgroup_root, const struct state *state)
+static int is_frozen(int cgroup_root, const struct state *state, struct error *err)
 {
-	struct error err = { 0 };
+	int frozen;
 
 	if (!state->cgroup || cgroup_root < 0)
-		return false;
+		return 0;
 
-	auto_fd cgroup = cgroup_open(cgroup_root, state->cgroup, &err);
+	auto_fd cgroup = cgroup_open(cgroup_root, state->cgroup, err);
 
+	if (cgroup < 0 && err->errnum != ENOENT)
+		return -1;
 	if (cgroup < 0) {
-		error_ignore(&err, "a container without its cgroup is not paused");
-		return false;
+		error_ignore(err, "a container without its cgroup is not paused");
+		return 0;
 	}
-	return cgroup_is_frozen(cgroup) == 1;
+	frozen = cgroup_is_frozen(cgroup);
+	if (frozen < 0 && errno != ENOENT && errno != ENODEV)
+		return error_system(err, errno, "cannot find out whether the container is paused");
+	return frozen > 0;
 }
 
 int state_status(int procfs, int cgroup_root, int dir, const struct state *state,
 		 enum oci_status *status, struct error *err)
 {
 	struct stat st;
+	int frozen;
 	int alive = state->pid.set ? is_alive(procfs, state, err) : 0;
 
 	if (alive < 0)
 		return -1;
-	if (!state->pid.set)
-		*status = OCI_STATUS_CREATING;
-	else if (!alive)
-		*status = OCI_STATUS_STOPPED;
-	else if (fstatat(dir, STATE_START_SOCKET, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	*status = state->pid.set ? OCI_STATUS_STOPPED : OCI_STATUS_CREATING;
+	if (!alive)
+		return 0;
+	if (fstatat(dir, STATE_START_SOCKET, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		*status = OCI_STATUS_CREATED;
-	else if (errno != ENOENT)
+		return 0;
+	}
+	if (errno != ENOENT)
 		return error_system(err, errno, "cannot examine the start socket");
-	else if (is_frozen(cgroup_root, state))
-		*status = OCI_STATUS_PAUSED;
-	else
-		*status = OCI_STATUS_RUNNING;
+	frozen = is_frozen(cgroup_root, state, err);
+	if (frozen < 0)
+		return -1;
+	*status = frozen ? OCI_STATUS_PAUSED : OCI_STATUS_RUNNING;
 	return 0;
 }
 

@@ -131,8 +131,10 @@ static int update(struct runtime *runtime, const struct container *container,
 		.manager = (enum cgroup_manager)container->state.cgroup_manager.value,
 	};
 	struct oci_resources resources;
-	auto_fd cgroup = container_cgroup(runtime, container);
+	auto_fd cgroup = container_cgroup(runtime, container, err);
 
+	if (cgroup < 0 && err->kind != ERROR_NONE)
+		return -1;
 	if (cgroup < 0)
 		return error_unsupported(
 		    err, "container %s has no cgroup, so it has no limits to change",
