@@ -109,10 +109,22 @@ def snoop(world, who):
     spec = world.spec(WALK, "snoop", str(world.canary / "secret"), "2")
     spec["mounts"] = [world.proc()]
     if who == "create":
-        # With CAP_SYS_PTRACE in our own user namespace nothing protects what can be seen: see
-        # docs/SECURITY.md.  Who shares a pid namespace must not have it.
+        # snoop_shared_pid is the same with it.
         for names in spec["process"]["capabilities"].values():
             names.remove("CAP_SYS_PTRACE")
+    _snoop(world, spec, who)
+
+
+@attack("A-02", peers=("runc", "crun"), plant=w.leaks_secret,
+        limit="who may trace in our user namespace sees an init that joins its pid namespace")
+def snoop_shared_pid(world):
+    """A-02 (CVE-2016-9962): with CAP_SYS_PTRACE, a second container comes into the pid namespace."""
+    spec = world.spec(WALK, "snoop", str(world.canary / "secret"), "2")
+    spec["mounts"] = [world.proc()]
+    _snoop(world, spec, "create")
+
+
+def _snoop(world, spec, who):
     world.write(spec)
     name, result = world.create(spec, stdout=open(world.directory / "snooped", "wb"))
     if result.code == 0:

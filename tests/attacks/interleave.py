@@ -95,6 +95,8 @@ class Stage:
             spec["mounts"] = [mount for mount in w.bundles.default_spec()["mounts"]
                               if mount["destination"] not in ("/sys", "/sys/fs/cgroup")]
             spec["linux"]["sysctl"] = {"kernel.domainname": "inner"}
+        else:
+            spec["mounts"] = [world.proc()]
         spec["mounts"] += [
             {"destination": "/m/a/b", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]},
             world.bind(world.directory / "volume", "/m/f", "ro")]

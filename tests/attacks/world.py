@@ -461,8 +461,9 @@ class Attack:
     """FUNCTION(world) carries it out.  PEERS are runtimes of Debian trixie that it succeeds against;
     PLANT is a success for the oracles to see, where no peer at hand is vulnerable."""
 
-    def __init__(self, entry, function, peers, plant, arguments):
+    def __init__(self, entry, function, peers, plant, arguments, limit=None):
         self.entry, self.function, self.peers, self.plant = entry, function, peers, plant
+        self.limit = limit      # why creel does not withstand it; docs/SECURITY.md has it too
         self.arguments = arguments
         tail = "-".join(str(value).strip("/").replace("/", ".") for value in arguments.values())
         self.id = f"{entry}-{function.__name__}" + (f"-{tail}" if tail else "")
@@ -473,7 +474,7 @@ class Attack:
         return world.check(leaks)
 
 
-def attack(entry, peers=(), plant=None, **variants):
+def attack(entry, peers=(), plant=None, limit=None, **variants):
     """Registers an attack, once per value of its one variant keyword."""
     def register(function):
         assert peers or plant, f"{function.__name__} has no control"
@@ -484,6 +485,6 @@ def attack(entry, peers=(), plant=None, **variants):
             if isinstance(peers, dict):
                 given = peers.get(value, ())
             ATTACKS.append(Attack(entry, function, tuple(given), plant,
-                                  {values[0]: value} if values else {}))
+                                  {values[0]: value} if values else {}, limit))
         return function
     return register
