@@ -63,6 +63,10 @@ def stages(options):
         meson_stage("sanitizers", "build-asan", "-Db_sanitize=address,undefined",
                     "-Db_lundef=false", test_args=("--suite", "unit")),
         script_stage("fuzz", 10, "fuzz/run", str(options.fuzz_seconds)),
+        pytest_stage("attacks", "attacks", 10),
+        script_stage("farm", 10, "attacks/farm.py", "--quick"),
+        script_stage("interleave", 10, "attacks/interleave.py", "--limit", "2500"),
+        script_stage("trace", 5, "attacks/trace_lint.py"),
         pytest_stage("system", "system", 15),
         pytest_stage("spec", "spec", 15),
     ]
