@@ -5,8 +5,10 @@
 #include <sys/types.h>
 
 struct error;
+struct notify;
 
 struct monitor {
+	const struct notify *notify; /* what the container tells its service manager is relayed; or NULL */
 	int pidfd;    /* of the process; our child */
 	int console;  /* the pty's master, or -1: then only signals are forwarded */
 	int signals;  /* signalfd of monitor_block_signals() */

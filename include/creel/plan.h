@@ -44,6 +44,7 @@ struct plan_request {
 	unsigned int listen_fds;   /* LISTEN_FDS of the caller, counted before PRESERVE_FDS */
 	const char *listen_names;  /* LISTEN_FDNAMES, or NULL */
 	const char *notify_socket; /* NOTIFY_SOCKET of the caller, or NULL */
+	const char *notify_directory; /* where ours will be, on the host */
 	bool rootless_cgroups;	   /* --rootless: cgroup permission errors are tolerated */
 };
 
@@ -154,6 +155,7 @@ struct plan {
 	struct plan_cgroup cgroup;
 	struct plan_process process;
 	unsigned int preserve_fds; /* all that are passed on: LISTEN_FDS + --preserve-fds */
+	bool notify; /* the directory of our notify socket is mounted */
 	const struct oci_config *config; /* hooks, annotations, seccomp */
 };
 
@@ -172,6 +174,7 @@ struct plan_process_context {
 	bool new_user_namespace; /* it has one of its own, new or joined */
 	unsigned int listen_fds;
 	const char *listen_names;
+	const char *notify_socket; /* as the container sees it, or NULL */
 	bool keep_groups; /* annotation run.oci.keep_original_groups */
 	const char *where; /* "/process", or "" */
 };

@@ -8,6 +8,9 @@
 
 struct error;
 
+/* Where the container sees the directory of the notify socket: where runc's users know it. */
+#define NOTIFY_TARGET "/run/notify"
+
 /* What every part starts from. */
 struct input {
 	struct arena *arena;

@@ -176,6 +176,7 @@ static int plan_init_process(const struct input *input, struct plan *plan, struc
 		.new_user_namespace = namespace_entry(input->linux, OCI_NAMESPACE_USER) != NULL,
 		.listen_fds = input->request->listen_fds,
 		.listen_names = input->request->listen_names,
+		.notify_socket = plan->notify ? NOTIFY_TARGET "/notify.sock" : NULL,
 		.keep_groups = groups && text_equal(groups, "1"),
 		.where = "/process",
 	};

@@ -315,16 +315,38 @@ static void plan_protections(const struct input *input, struct plan *plan)
 	protect(input, masked, "/linux/maskedPaths", MOUNT_MASK, plan);
 }
 
+/* Read-only: a socket can be written to all the same, and the directory is the host's.  After the document's, which may
+ * mount on /run. */
+static void plan_notify(const struct input *input, struct plan *plan)
+{
+	const struct plan_request *request = input->request;
+
+	if (!request->notify_socket || !request->notify_directory ||
+	    !namespace_is_new(input->linux, OCI_NAMESPACE_MOUNT))
+		return;
+	plan->notify = true;
+	plan->mounts[plan->mounts_n++] = (struct mount_op){
+		.kind = MOUNT_BIND,
+		.target = NOTIFY_TARGET,
+		.source = request->notify_directory,
+		.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+		       MOUNT_ATTR_NOEXEC,
+		.tree = -1,
+		.mounted = -1,
+	};
+}
+
 int plan_mounts(const struct input *input, struct plan *plan, struct error *err)
 {
 	const struct oci_config *config = input->config;
 
-	plan->mounts = arena_array(input->arena, config->mounts.n + plan_devices_max(input),
+	plan->mounts = arena_array(input->arena, config->mounts.n + 1 + plan_devices_max(input),
 				   sizeof(*plan->mounts));
 	for (size_t i = 0; i < config->mounts.n; i++)
 		if (plan_one_mount(input, &config->mounts.items[i], i, plan->namespaces.maps,
 				   &plan->mounts[plan->mounts_n++], err) < 0)
 			return -1;
+	plan_notify(input, plan);
 	plan_devices(input, plan);
 	plan_protections(input, plan);
 	return 0;

@@ -216,6 +216,10 @@ static int plan_env(const struct target *to, struct error *err)
 	if (plan_variables(to, err) < 0)
 		return -1;
 	plan_listen(to);
+	if (to->context->notify_socket)
+		set_variable(
+		    to->arena, &to->plan->env,
+		    text_format(to->arena, "NOTIFY_SOCKET=%s", to->context->notify_socket));
 	home = find_variable(env, "HOME=");
 	to->plan->needs_home = home == env->n || env->items[home][strlen("HOME=")] == '\0';
 	if (!to->plan->env.items)
