@@ -1,0 +1,97 @@
+# Docker, configured by share/docker/daemon.json.
+
+# daemon NAME ARGUMENT...: starts one more dockerd, with all its directories below /tmp/engines/NAME
+daemon()
+{
+	local name=$1 home=/tmp/engines/$1
+
+	shift
+	mkdir -p "$home"
+	# BuildKit runs plain runc from PATH.
+	PATH=/tmp/engines/path:$PATH setsid dockerd --config-file "$share/docker/daemon.json" \
+		--data-root "$data/$name" --exec-root "/run/docker-$name" --pidfile "$home/pid" \
+		-H "unix://$home/sock" "$@" >> "$home/log" 2>&1 < /dev/null &
+	SOON=60 soon docker -H "unix://$home/sock" version || { tail -n 20 "$home/log"; return 1; }
+}
+
+# daemon_stop NAME [SIGNAL]
+daemon_stop()
+{
+	local pid
+
+	pid=$(cat "/tmp/engines/$1/pid")
+	kill "${2:--TERM}" "$pid"
+	gone() { ! kill -0 "$pid"; }
+	SOON=30 soon gone
+	rm -f "/tmp/engines/$1/pid"
+}
+
+data=/tmp/docker
+[ "$CREEL_LAB" = fast ] || data=/var/lib/docker-test
+export DOCKER_HOST=unix:///tmp/engines/main/sock
+
+setup()
+{
+	daemon main
+	docker import "$(make_archive)" box
+	docker network create other
+	make_profile
+}
+
+versions()
+{
+	docker version --format 'dockerd {{.Server.Version}}'
+	containerd --version | awk '{ print "containerd", $3 }'
+}
+
+run()
+{
+	docker run --rm --network none "$@"
+}
+
+# start NAME ARGUMENT...: in the background, with the name
+start()
+{
+	docker run -d --network none --name "$@" >/dev/null
+}
+
+state()
+{
+	docker inspect --format "{{.State.$2}}" "$1"
+}
+
+roots()
+{
+	ls /run/docker-*/runtime-runc/moby/ /run/docker-*/runtime-creel/moby/ 2>/dev/null | grep -v : | grep . || true
+}
+
+tidy()
+{
+	local all
+
+	all=$(docker ps -aq)
+	[ -z "$all" ] || docker rm -f $all >/dev/null
+	empty() { [ -z "$(roots)" ]; }
+	soon empty
+}
+
+teardown()
+{
+	daemon_stop main
+}
+
+# buildkit DIRECTORY TAG: builds with dockerd's BuildKit through the API, as the command line needs a plugin for it
+buildkit()
+{
+	tar -C "$1" -c . | python3 -c '
+import http.client, json, socket, sys
+connection = http.client.HTTPConnection("docker")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect(sys.argv[1])
+connection.request("POST", "/v1.45/build?version=2&t=" + sys.argv[2], sys.stdin.buffer.read(),
+                   {"Content-Type": "application/x-tar"})
+answer = connection.getresponse().read().decode(errors="replace")
+print(answer[-3000:])
+sys.exit("errorDetail" in answer or "\"message\"" in answer)
+' "${DOCKER_HOST#unix://}" "$2"
+}

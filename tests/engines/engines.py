@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""Runs the cases of one engine in a laboratory, with one runtime below it, and writes what came of each.
+
+The runtime lies at /usr/bin/creel, where the files of share/ expect it, behind a script that notes each call: a case counts
+only when the engine really called the runtime.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+WORK = pathlib.Path("/tmp/engines")
+CALLS = WORK / "calls"
+HEADER = re.compile(r"^(\S.*?)(?: \[(fast|full)\])?:$")
+
+WRAPPER = """#!/bin/sh
+# Notes the call and becomes the runtime.
+echo "$*" >> {calls}
+exec {runtime} "$@"
+"""
+
+
+def read_cases(path, lab):
+    """[(name, script)] of the cases in PATH that this laboratory can run."""
+    cases = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("\t"):
+            cases[-1][2].append(line[1:])
+            continue
+        match = HEADER.match(line)
+        if not match:
+            sys.exit(f"{path}:{number}: neither the head of a case nor indented")
+        cases.append((match[1], match[2], []))
+    return [(name, "\n".join(script)) for name, only, script in cases if only in (None, lab)]
+
+
+def install(runtime):
+    """Puts the runtime where engines look for it: by its configured path, and as plain runc in PATH for BuildKit."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    (WORK / "path").mkdir(parents=True)
+    os.chmod(WORK, 0o755)
+    CALLS.write_text("")
+    CALLS.chmod(0o666)
+    for place in (pathlib.Path("/usr/bin/creel"), WORK / "path" / "runc"):
+        place.write_text(WRAPPER.format(calls=CALLS, runtime=runtime))
+        place.chmod(0o755)
+
+
+def started(since):
+    """True when a container was made by the runtime after byte SINCE of its calls."""
+    text = CALLS.read_text()[since:]
+    return bool(re.search(r"(^| )(create|run|restore) ", text, re.M))
+
+
+def bash(script, log, seconds):
+    """The exit status of SCRIPT after the engine's prelude, or None when it took too long."""
+    command = ["bash", "-eu", "-o", "pipefail", "-c", '. "$1"; . "$2"\neval "$3"', "case",
+               str(HERE / "prelude.sh"), str(WORK / "engine.sh"), script]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                             start_new_session=True, cwd=WORK)
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        return None
+
+
+def run_case(name, script, seconds):
+    """One row of the table."""
+    start = time.monotonic()
+    since = CALLS.stat().st_size
+    with open(WORK / "case.log", "w+b") as log:
+        status = bash(script, log, seconds)
+        reason = ""
+        if status is None:
+            reason = f"not finished after {seconds} seconds"
+        elif status != 0:
+            reason = f"status {status}"
+        elif not started(since):
+            reason = "the engine did not call the runtime"
+        log.flush()
+        output = (WORK / "case.log").read_bytes()[-3000:].decode(errors="replace")
+        tidy = bash("tidy", log, 120)
+        if tidy != 0 and not reason:
+            reason = f"tidying up afterwards: status {tidy}"
+            output = (WORK / "case.log").read_bytes()[-3000:].decode(errors="replace")
+    return {"case": name, "ok": not reason, "reason": reason, "output": output if reason else "",
+            "seconds": round(time.monotonic() - start, 2)}
+
+
+def main():
+    """0 when all cases ran, whatever came of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="run only cases whose name matches this")
+    parser.add_argument("--seconds", type=int, default=30, help="the longest that a case may take")
+    parser.add_argument("engine")
+    parser.add_argument("name", help="what the runtime is called in the table")
+    parser.add_argument("runtime", help="the path of its binary")
+    parser.add_argument("results", help="the file to write")
+    options = parser.parse_args()
+    lab = os.environ.get("CREEL_LAB")
+    if lab not in ("fast", "full"):
+        sys.exit("engines.py runs in a laboratory only: use tests/engines/run")
+    install(options.runtime)
+    shutil.copy(HERE / f"{options.engine}.sh", WORK / "engine.sh")
+    tries = re.search(r"^# tries: (\d+)", (WORK / "engine.sh").read_text(), re.M)
+    tries = int(tries[1]) if tries else 1
+    cases = [case for case in read_cases(HERE / f"{options.engine}.cases", lab)
+             if re.search(options.only, case[0])]
+    rows = []
+    with open(WORK / "setup.log", "w+b") as log:
+        status = bash("setup", log, 180)
+    if status != 0:
+        print((WORK / "setup.log").read_text(errors="replace")[-4000:], file=sys.stderr)
+        sys.exit(f"cannot set {options.engine} up: status {status}")
+    with open(WORK / "version.log", "w+b") as log:
+        bash("versions", log, 60)
+    for name, script in cases:
+        for attempt in range(tries):
+            row = run_case(name, script, options.seconds)
+            if row["ok"]:
+                break
+        row["tries"] = attempt + 1
+        rows.append(row)
+        print(f"{options.engine:10} {options.name:6} {'ok  ' if row['ok'] else 'FAIL'} "
+              f"{row['seconds']:6.2f} s  {name}  {row['reason']}", flush=True)
+    with open(WORK / "end.log", "w+b") as log:
+        bash("teardown", log, 60)
+    pathlib.Path(options.results).write_text(json.dumps({
+        "engine": options.engine, "runtime": options.name, "lab": lab, "rows": rows,
+        "versions": (WORK / "version.log").read_text().split("\n"),
+        "calls": CALLS.read_text().count("\n")}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
