@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -269,6 +272,41 @@ static int run_spin(int argc, char **argv)
 	return 0;
 }
 
+/* sd_notify(3); BARRIER=1 takes one end of a pipe along, and waits until that is closed. */
+static int run_notify(int argc, char **argv)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0), ends[2];
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct cmsghdr *header = (struct cmsghdr *)control;
+	bool barrier = strcmp(argv[0], "BARRIER=1") == 0;
+	struct iovec data = { .iov_base = argv[0], .iov_len = strlen(argv[0]) };
+	struct msghdr message = { .msg_name = &address,
+				  .msg_namelen = sizeof(address),
+				  .msg_iov = &data,
+				  .msg_iovlen = 1 };
+
+	(void)argc;
+	if (!path || fd < 0 || pipe(ends) < 0)
+		return fail("nobody is to be notified");
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	if (barrier) {
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		*header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+					    .cmsg_level = SOL_SOCKET,
+					    .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(header), &ends[1], sizeof(int));
+	}
+	if (sendmsg(fd, &message, 0) < 0)
+		return fail("cannot notify");
+	close(ends[1]);
+	if (barrier && poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1, 5000) != 1)
+		return fail("nobody has read it");
+	return 0;
+}
+
 static int run_socket(int argc, char **argv)
 {
 	static const struct {
@@ -424,6 +462,8 @@ const struct command probe_commands[] = {
 	{ "hog",	 "BYTES",	  "take so much memory and touch all of it",		     1, 1,  run_hog  },
 	{ "forks",   "N",		"make up to N sleeping children, print how many",		  1, 1,	run_forks},
 	{ "spin",	  "SECONDS",     "burn the processor, print the time it got",		  1, 1,	run_spin },
+	{ "notify",  "TEXT",	    "tell $NOTIFY_SOCKET; BARRIER=1 waits until it is read",     1, 1,
+	  run_notify											      },
 	{ "socket",  "FAMILY",      "open a socket: unix inet inet6 netlink packet vsock alg N", 1, 1,
 	  run_socket											      },
 	{ "syscall", "NR [ARG...]", "make a system call, print its result and errno",	      1, 7,
