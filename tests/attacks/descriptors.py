@@ -165,12 +165,18 @@ def inventory(world, command):
         world.hit(f"open descriptors: {result}")
 
 
-@attack("A-50", plant=w.touches())
+def _traceable(world, _words):
+    process = world.spawn(["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "sleep", "9"])
+    world.planted_pid = process.pid
+    time.sleep(0.2)
+
+
+@attack("A-50", plant=_traceable)
 def dumpable(world):
     """A-50 (CVE-2016-8659): while init waits for start, its user may not trace it."""
     spec = world.spec("/bin/probe", "sleep", user={"uid": 1000, "gid": 1000})
     name, result = world.create(spec)
-    if result.code == 0 and not world.plant:
+    if result.code == 0:
         # The kernel gives /proc/PID of what is not dumpable to root.
         if os.stat(f"/proc/{world.pid(name)}/mem").st_uid == 1000:
             world.hit("init belongs to the user before it runs the user's program")
@@ -318,10 +324,14 @@ class _Caller:
         os.close(self.slave)
 
 
-@attack("W-16", plant=w.says("TIOCSTI on 0"), command=["exec", "run"])
+def _types(world, _words):
+    os.write(world.caller.master, b"injected\n")
+
+
+@attack("W-16", plant=_types, command=["exec", "run"])
 def inject_input(world, command):
     """W-16, A-41, A-51 (CVE-2016-10124, CVE-2017-5226): TIOCSTI into the terminal of the caller."""
-    caller = _Caller()
+    caller = world.caller = _Caller()
     spec = world.spec("/bin/payload", "inject")
     # CAP_SYS_ADMIN allows TIOCSTI into any terminal that is passed on: that is the engine's gift.
     spec["process"]["capabilities"] = {}
@@ -334,7 +344,7 @@ def inject_input(world, command):
         with world.running(spec) as name:
             result = world.command("exec", name, "/bin/payload", "inject", stdin=stdin,
                                    preexec=caller.control)
-    if b"injected" in caller.queue() or "/dev/tty opens" in result.out or world.plant:
+    if b"injected" in caller.queue() or "/dev/tty opens" in result.out:
         world.hit(f"the caller's terminal was reached: {result}")
     caller.close()
 
@@ -383,7 +393,12 @@ def log_escapes(world):
             json.loads(line)
 
 
-@attack("B-01", plant=w.says("@abstract"))
+def _listens(world, _words):
+    world.caller = socket.socket(socket.AF_UNIX)
+    world.caller.bind(f"\0creel-planted-{os.getpid()}")
+
+
+@attack("B-01", plant=_listens)
 def abstract_sockets(world):
     """B-01 (CVE-2020-15257): a container that waits or runs has no abstract socket of the runtime."""
     def sockets():
@@ -392,16 +407,23 @@ def abstract_sockets(world):
     before = sockets()
     spec = world.spec("/bin/probe", "sleep")
     name, _ = world.create(spec)
-    if sockets() - before or world.plant:
+    if sockets() - before:
         world.hit(f"abstract sockets: {sockets() - before}")
     world.delete(name)
+    if world.caller:
+        world.caller.close()
 
 
-@attack("B-02", plant=w.touches())
+def _careless_state(world, _words):
+    world.state.mkdir()
+    world.state.chmod(0o755)
+
+
+@attack("B-02", plant=_careless_state)
 def state_modes(world):
     """B-02 (CVE-2021-41103): nothing below the state root is for others, whatever the umask."""
     name, _ = world.create(world.spec("/bin/probe", "sleep"), preexec=lambda: os.umask(0))
-    for path in [world.state, *world.state.rglob("*")] if not world.plant else []:
+    for path in [world.state, *world.state.rglob("*")]:
         if not path.is_symlink() and stat.S_IMODE(path.lstat().st_mode) & 0o077:
             world.hit(f"{path} has mode {oct(path.lstat().st_mode)}")
     world.delete(name)
@@ -441,7 +463,11 @@ def planted_state(world):
         (world.state / "planted").unlink(missing_ok=True)
 
 
-@attack("A-46", plant=w.says("started"))
+def _starts(world, _words):
+    (world.rootfs / "tmp/started").touch()
+
+
+@attack("A-46", plant=_starts)
 def hostile_start(world):
     """A-46: rubbish on the start socket starts nothing."""
     spec = world.spec("/bin/busybox", "touch", "/tmp/started")
@@ -456,7 +482,7 @@ def hostile_start(world):
                     peer.send(data)
         os.chdir("/")
     time.sleep(0.05)
-    if (world.rootfs / "tmp/started").exists() or world.plant:
+    if (world.rootfs / "tmp/started").exists():
         world.hit("rubbish has started the container")
     world.delete(name)
 
@@ -519,7 +545,7 @@ def no_copy(world, verb):
             world.hit(f"{verb} has done something: {result}")
 
 
-@attack("A-03", plant=w.says("hijacked"), variable=[
+@attack("A-03", plant=EXE, variable=[
     "LD_PRELOAD", "LD_LIBRARY_PATH", "_LIBCONTAINER_CLONED_BINARY", "_LIBCONTAINER_INITPIPE",
     "CREEL_SEALED", "GCONV_PATH", "MALLOC_CHECK_"])
 def hostile_environment(world, variable):
@@ -532,11 +558,13 @@ def hostile_environment(world, variable):
         for _ in range(5):
             world.command("exec", name, "/bin/busybox", "true", env=environment)
         time.sleep(0.2)
-    if world.plant:
-        world.hit("planted: a variable has turned it off")
 
 
-@attack("A-15", plant=w.says("started"), closed=[0, 1, 2, 3, 4, 5, 6, 7])
+def _stream_of_the_runtime(world, _words):
+    (world.directory / "dump").write_text(f"{world.state}/lock\n")
+
+
+@attack("A-15", plant=_stream_of_the_runtime, closed=[0, 1, 2, 3, 4, 5, 6, 7])
 def closed_streams(world, closed):
     """A-15, H-01: with 0, 1 or 2 closed, none of them becomes a descriptor of the runtime."""
     dump = world.directory / "dump"
@@ -552,11 +580,11 @@ def closed_streams(world, closed):
                 os.close(fd)
     world.run(spec, preexec=close)
     if any(str(world.state) in line or str(world.rootfs) in line
-           for line in dump.read_text().splitlines()) or world.plant:
+           for line in dump.read_text().splitlines()):
         world.hit(f"a stream of the container is {dump.read_text()}")
 
 
-@attack("A-15", plant=w.says("LISTEN"), value=["-1", "2147483648", "1x", "", "99999999999999999999"])
+@attack("A-15", plant=w.leaks_secret, value=["-1", "2147483648", "1x", "", "99999999999999999999"])
 def listen_fds(world, value):
     """A-15, H-36: malformed LISTEN_FDS pass no descriptor."""
     fd = os.open(world.canary / "secret", os.O_RDONLY)
@@ -566,5 +594,3 @@ def listen_fds(world, value):
     world.run(spec, env={**os.environ, "LISTEN_FDS": value, "LISTEN_PID": str(os.getpid())},
               fds=(fd,))
     os.close(fd)
-    if world.plant:
-        world.hit("planted: a descriptor was passed")

@@ -216,7 +216,7 @@ def systemd_properties(world):
         world.hit(f"no cgroup: {result}")
 
 
-@attack("A-14", plant=w.says("/sys/fs/cgroup writable"), kind=["ro", "rw", "userns"])
+@attack("A-14", plant=w.says("/sys/fs/cgroup writable"), kind=["ro", "userns"])
 def cgroup_without_namespace(world, kind):
     """A-14 (CVE-2023-25809): without a cgroup namespace, the host's hierarchy must not be writable."""
     script = ("d=/sys/fs/cgroup; mkdir $d/creel-escape 2>/dev/null &&"
@@ -229,12 +229,10 @@ def cgroup_without_namespace(world, kind):
                        "options": ["rbind", "ro"]} if kind == "userns" else
                       {"destination": "/sys", "type": "tmpfs", "source": "tmpfs", "options": []},
                       {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
-                       "options": ["ro" if kind == "ro" else "rw"]}]
+                       "options": ["ro"]}]
     result = world.run(spec)
-    if "writable" in result.out and kind != "rw":
+    if "writable" in result.out:
         world.hit(f"the hierarchy of cgroups is writable: {result}")
-    if world.plant and kind == "rw":
-        world.hit("planted: rw asks for it")
 
 
 @attack("B-05", plant=w.says("0::/"), path=[
@@ -377,7 +375,7 @@ def cached_filter(world):
             changed += 1
     spec["process"]["args"] = ["/bin/busybox", "mkdir", "/tmp/made"]
     result = world.run(spec)
-    if result.code == 0 or world.plant:
+    if result.code == 0:
         world.hit(f"mkdir works after {changed} files of the cache were poisoned: {result}")
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import pathlib
 import struct
 import time
 
@@ -124,10 +125,10 @@ def mapping_overflow(world, mapping):
         world.hit(f"the map {mapping} was accepted: {result}")
 
 
-@attack("A-10", plant=ROOT, what=["mappings", "cgroup", "namespace", "environment"])
+@attack("A-10", plant=lambda world, words: _host_user_namespace(), what=["mappings", "cgroup", "namespace", "environment"])
 def oversized(world, what):
     """A-10 (CVE-2021-43784): 64 KiB and more of something that is handed to the first child."""
-    spec = world.spec(*PROBE, userns=True)
+    spec = world.spec("/bin/probe", "sections", "namespaces", userns=True)
     spec["mounts"] = [world.proc()]
     if what == "mappings":
         spec["linux"]["uidMappings"] = [{"containerID": i, "hostID": 200000 + i, "size": 1}
@@ -140,10 +141,12 @@ def oversized(world, what):
         spec["process"]["env"] = [f"A{i}=" + "x" * 60000 for i in range(30)]
     result = world.run(spec)
     # The environment is within the kernel's limits: then nothing else may have changed by it.
-    if result.code == 0 and what != "environment":
+    if result.code == 0 and (what != "environment" or _host_user_namespace() in result.out):
         world.hit(f"an oversized {what} was accepted: {result}")
-    if world.plant:
-        world.hit("planted: root with an oversized map")
+
+
+def _host_user_namespace():
+    return str(os.stat("/proc/self/ns/user").st_ino)
 
 
 @attack("A-11", plant=ROOT, userns=["", "userns"])
@@ -277,8 +280,9 @@ def profile_names(world, profile):
 def never_setuid(world):
     """A-43, A-42, A-53, A-55 (CVE-2018-6556, CVE-2020-5291): nothing of ours may be setuid."""
     if world.plant:
-        world.hit("planted: a setuid mode")
-        return
+        world.runtime = str(world.directory / "raised")
+        pathlib.Path(world.runtime).touch()
+        os.chmod(world.runtime, 0o4755)
     info = os.stat(world.runtime)
     if info.st_mode & 0o6000 or "security.capability" in os.listxattr(world.runtime):
         world.hit("the binary raises whoever runs it")

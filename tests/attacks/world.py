@@ -156,6 +156,8 @@ class World:
         self.found = []
         self.results = []
         self.names = []
+        self.planted_pid = None
+        self.caller = None
         self._processes = []
 
     # What attacks are made of
@@ -211,9 +213,10 @@ class World:
     def exchanger(self, one, other):
         """T2: a process that exchanges two paths as fast as it can."""
         if not self.plant:
-            self._spawn([str(self.programs["/bin/payload"]), "exchange", str(one), str(other)])
+            self.spawn([str(self.programs["/bin/payload"]), "exchange", str(one), str(other)])
 
-    def _spawn(self, argv, **more):
+    def spawn(self, argv, **more):
+        """Starts a helper, which ends with the attack."""
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, **more)
         self._processes.append(process)
         return process
@@ -311,7 +314,7 @@ class World:
     def pid(self, name):
         """The pid of a container's init."""
         if self.plant:
-            return os.getpid()
+            return self.planted_pid or os.getpid()
         out = subprocess.run([self.runtime, "--root", self.state, "state", name],
                              capture_output=True, timeout=TIMEOUT, check=True).stdout
         return json.loads(out)["pid"]
