@@ -56,6 +56,13 @@ def script_stage(name, minutes, *command):
     return Stage(name, [[str(TOP / "tests" / command[0]), *command[1:]]], minutes, needs_root=True)
 
 
+def vm_stage(name, minutes):
+    """Runs what needs every controller and systemd, in one boot of a virtual machine."""
+    result = TOP / "build" / "results" / f"{name}.xml"
+    return Stage(name, [[str(TOP / "tests" / "vm" / "run"), "--results", str(result.parent)]],
+                 minutes, [result], needs_root=True)
+
+
 def stages(options):
     """The table."""
     return [
@@ -69,6 +76,7 @@ def stages(options):
         script_stage("trace", 5, "attacks/trace_lint.py"),
         pytest_stage("system", "system", 15),
         pytest_stage("spec", "spec", 15),
+        vm_stage("full-lab", 15),
     ]
 
 
