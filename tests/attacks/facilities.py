@@ -357,8 +357,8 @@ def denied_by_rule(world):
             world.hit(f"a socket by {door}")
 
 
-@attack("B-15", plant=w.says('{"seccomp": {"mode": 0}}'))
-def cached_filter(world):
+@attack("B-15", plant=w.says(""), kind=["mode", "owner", "link"])
+def cached_filter(world, kind):
     """B-15, H-45: what lies in the cache of filters under somebody's state root is not believed."""
     spec = world.spec("/bin/probe", "sections", "seccomp", noNewPrivileges=True)
     spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
@@ -366,13 +366,22 @@ def cached_filter(world):
     world.run(spec)
     changed = 0
     for path in world.state.rglob("*") if not world.plant else []:
-        if path.is_file() and path.stat().st_size >= 16 and "lock" not in path.name:
-            # One instruction: return ALLOW.
-            data = bytearray(path.read_bytes())
-            data[-8:] = b"\x06\0\0\0\0\0\xff\x7f"
-            path.write_bytes(data)
+        data = path.read_bytes() if path.is_file() else b""
+        # return ERRNO(1) becomes return ALLOW.
+        poison = data.replace(b"\x06\0\0\0\x01\0\x05\0", b"\x06\0\0\0\0\0\xff\x7f")
+        if ".cache" not in str(path) or poison == data:
+            continue
+        changed += 1
+        path.write_bytes(poison)
+        if kind == "mode":
             path.chmod(0o666)
-            changed += 1
+        elif kind == "owner":
+            os.chown(path, 1000, 1000)
+        else:
+            os.rename(path, world.directory / "poison")
+            path.symlink_to(world.directory / "poison")
+    if not changed and not world.plant:
+        world.hit("there is no cache: the attack has attacked nothing")
     spec["process"]["args"] = ["/bin/busybox", "mkdir", "/tmp/made"]
     result = world.run(spec)
     if result.code == 0:
