@@ -50,9 +50,10 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 /* Opens ROOT/ID, takes LOCK, reads the state, asks the status: "container does not exist". */
 int container_open(struct runtime *runtime, const char *id, enum container_lock lock,
 		   struct container *container, struct error *err) must_check;
-/* Lets other commands in while `run` only watches; and takes the lock again: false when it was deleted meanwhile. */
+/* Lets other commands in while `run` only watches; and takes the lock again: 1, or 0 when it was deleted meanwhile. */
 void container_unlock(const struct container *container);
-bool container_lock_again(struct runtime *runtime, const struct container *container);
+int container_lock_again(struct runtime *runtime, const struct container *container,
+			 struct error *err) must_check;
 void container_close(struct container *container);
 #define auto_container cleanup_with(container_close) struct container
 
@@ -67,5 +68,6 @@ int container_list(struct runtime *runtime, struct strings *ids, struct error *e
  * "container not running" when it is gone. */
 int container_init_open(struct runtime *runtime, const struct container *container,
 			struct error *err) must_check;
-/* The container's cgroup, or -1 without error when it has none or it is gone. */
-int container_cgroup(struct runtime *runtime, const struct container *container);
+/* The container's cgroup, or -1: ERR stays ERROR_NONE when it has none or it is gone. */
+int container_cgroup(struct runtime *runtime, const struct container *container, struct error *err)
+	must_check;

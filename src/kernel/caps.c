@@ -145,14 +145,23 @@ int caps_read(struct caps *caps, struct error *err)
 
 int caps_drop_bounding(const struct caps *caps, int last, struct error *err)
 {
-	for (int i = 0; i <= last; i++) {
+	/* Not only up to LAST, which may be a guess. */
+	(void)last;
+	for (int i = 0; i < 64; i++) {
 		if (caps->bounding & bit(i))
 			continue;
 		/*
 		 * Asking first is seven times cheaper than dropping what is gone already, and lets
 		 * a process without CAP_SETPCAP go on when there is nothing to drop.
 		 */
-		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) != 1)
+		int is_set = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
+		int asked = is_set < 0 ? errno : 0;
+
+		if (asked == EINVAL && i > LAST_OF_BASELINE)
+			break; /* past the last one */
+		if (asked)
+			return error_system(err, asked, "cannot ask for capability %d of the bounding set", i);
+		if (!is_set)
 			continue;
 		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0) {
 			int errnum = errno;

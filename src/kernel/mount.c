@@ -69,9 +69,9 @@ static int apply_bind(int root, struct mount_op *op, struct error *err)
 	return mount_settle(take_fd(&tree), op, err);
 }
 
-/* Does what the link OP would point to exist in the container?  A relative text starts at the
- * link's directory. */
-static bool points_to_something(int root, const struct mount_op *op)
+/* Does what the link OP would point to exist in the container: 1 yes, 0 no?  A relative text starts
+ * at the link's directory. */
+static int points_to_something(int root, const struct mount_op *op, struct error *err)
 {
 	char path[PATH_MAX];
 	const char *slash = strrchr(op->target, '/');
@@ -83,19 +83,28 @@ static bool points_to_something(int root, const struct mount_op *op)
 	else
 		length = snprintf(path, sizeof(path), "%.*s%s", directory, op->target, op->source);
 	if (length < 0 || (size_t)length >= sizeof(path))
-		return false;
+		return 0;
 
 	/* Not followed at the end: /proc/self/fd/0 is a magic link, and that it is there is enough.
 	 */
 	auto_fd fd = inroot_try(root, path, O_PATH | O_NOFOLLOW);
 
-	return fd >= 0;
+	if (fd >= 0)
+		return 1;
+	/* Only these are about the path; with any other the container would lack what it has on a good day. */
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES || errno == EXDEV)
+		return 0;
+	return error_system(err, errno, "cannot find out whether %s exists", op->source);
 }
 
 static int apply_link(int root, const struct mount_op *op, struct error *err)
 {
-	if ((op->flags & MOUNT_IF_TARGET_EXISTS) && !points_to_something(root, op))
-		return 0;
+	if (op->flags & MOUNT_IF_TARGET_EXISTS) {
+		int exists = points_to_something(root, op, err);
+
+		if (exists <= 0)
+			return exists;
+	}
 	if (inroot_make_link(root, op->target, op->source, op->flags & MOUNT_REPLACE, err) == 0)
 		return 0;
 	/* One of our defaults, and the image has something of its own in this place: the image

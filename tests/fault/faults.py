@@ -44,7 +44,8 @@ ERRORS = {
     "keyctl": "ENOSYS EDQUOT EPERM ENOMEM",
     **dict.fromkeys(("fchown", "fchownat", "fchmod", "fchmodat", "chmod", "chown"), "EPERM EIO EROFS"),
     **dict.fromkeys(("execve", "execveat"), "ENOMEM EACCES ENOENT EIO EAGAIN"),
-    **dict.fromkeys(("mmap", "mremap", "brk"), "ENOMEM"),
+    # Not brk(2): what it returns is no errno, and the C library does not look for one.
+    **dict.fromkeys(("mmap", "mremap"), "ENOMEM"),
     "munmap": "ENOMEM",
     "mprotect": "ENOMEM EACCES",
     **dict.fromkeys(("pidfd_open", "pidfd_getfd"), "EMFILE ENOMEM ESRCH"),
@@ -70,6 +71,12 @@ NEVER = {"exit", "exit_group", "rt_sigreturn"}
 ACCEPTED = [
     (r".*", r"keyctl", r"", r"ENOSYS|EDQUOT", "a kernel without keyrings, or a user with too many: logged, and the "
      "container keeps the session keyring that the runtime had"),
+    (r"I", r"openat2", r"", r"ENOENT|ENOTDIR|ELOOP|EACCES", "the kernel's word is all there is: a path that does not exist "
+     "needs no mask, a missing /etc/passwd makes HOME=/, a link to nothing is not made"),
+    (r"I", r"symlinkat", r"", r"EEXIST", "the image has something of its own in the place of a default link"),
+    (r"I", r"setres[ug]id", r"", r"EINVAL", "says that 0 is not mapped; then the program's own ids are the container's root"),
+    (r"P", r"recvmsg", r"", r"ECONNRESET", "only a peer that has closed gives it, so the init had ended"),
+    (r"P", r"getsockopt|openat|read|statfs", r"/sys/kernel/security|/proc/self/mounts", r".*", "no such security module"),
 ]
 
 
@@ -89,13 +96,14 @@ def call_names():
     return {int(m[2]): m[1] for m in re.finditer(r"#define __NR_(\w+) (\d+)\n", text)}
 
 
-def faults_of(call, quick):
-    """The actions for one occurrence of CALL."""
-    names = ERRORS.get(call, "").split()
+def faults_of(call, path, quick, repeated):
+    """The actions for one occurrence of CALL; after many of the same kind two errors are enough."""
+    names = ERRORS.get(call, "").split()[:2 if repeated else None]
     actions = [f"errno {getattr(errno, name)}" for name in (names[:1] if quick else names)]
     if quick and call in SURVIVE_EINTR and "EINTR" not in names[:1]:
         actions.append(f"errno {errno.EINTR}")
-    if not quick and call in SHORT:
+    # A sysctl is never read in parts: the kernel says end of file at once.
+    if not quick and call in SHORT and not path.startswith("/proc/sys/"):
         actions.append("short")
     return actions
 
