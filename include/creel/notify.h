@@ -21,8 +21,6 @@ struct notify {
 	int outer; /* connected to the caller's NOTIFY_SOCKET */
 };
 
-/* Makes the directory in the state directory DIR. */
-int notify_make(int dir, struct error *err) must_check;
 /*
  * Opens both ends when the container in the state directory DIR has the directory and HOST, the
  * caller's NOTIFY_SOCKET (or NULL), can be reached; else NOTIFY->inner is -1.  A socket that cannot

@@ -25,7 +25,6 @@
 #include <creel/idmap.h>
 #include <creel/log.h>
 #include <creel/netdev.h>
-#include <creel/notify.h>
 #include <creel/process.h>
 #include <creel/procfs.h>
 #include <creel/rdt.h>
@@ -161,11 +160,6 @@ static int make_start_socket(struct create *create, struct error *err)
 		return 0;
 	create->start_socket = fd_listen(create->container.dir, STATE_START_SOCKET, err);
 	return create->start_socket < 0 ? -1 : 0;
-}
-
-static int make_notify(struct create *create, struct error *err)
-{
-	return create->plan.notify ? notify_make(create->container.dir, err) : 0;
 }
 
 /* ---- 4: mount sources ---- */
@@ -528,7 +522,7 @@ static const struct step create_steps[] = {
 	/* Before the fork, so that I inherits it; removed with the state directory. */
 	{ "making the start socket", make_start_socket, NULL },
 	/* Before its mount; removed with the state directory. */
-	{ "making the notify directory", make_notify, NULL },
+	{ "making the notify directory", create_make_notify, NULL },
 	/* Before the fork, since only P may open them. */
 	{ "opening mount sources", make_sources, undo_sources },
 	/* Before the fork, since the processes are born in it. */

@@ -6,6 +6,7 @@ struct error;
 
 int create_make_cgroup(struct create *create, struct error *err);
 int create_undo_cgroup(struct create *create, struct error *err);
+int create_make_notify(struct create *create, struct error *err);
 int create_make_limits(struct create *create, struct error *err);
 int create_make_adoption(struct create *create, struct error *err);
 int create_undo_adoption(struct create *create, struct error *err);

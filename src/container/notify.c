@@ -12,10 +12,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <creel/create.h>
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/log.h>
 #include <creel/text.h>
+
+#include "create_parts.h"
 
 #define BARRIER_TIMEOUT_MS 5000
 
@@ -25,8 +28,12 @@ static const char *const allowed[] = {
 	"READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1", "MONOTONIC_USEC=",
 };
 
-int notify_make(int dir, struct error *err)
+int create_make_notify(struct create *create, struct error *err)
 {
+	int dir = create->container.dir;
+
+	if (!create->plan.notify)
+		return 0;
 	if (mkdirat(dir, NOTIFY_DIRECTORY, 0755) < 0)
 		return error_system(err, errno, "cannot make the directory of the notify socket");
 	/* Whatever our umask is: the container's user looks the socket up in it. */

@@ -153,8 +153,7 @@ void oom_mark(struct runtime *runtime, const char *path, struct oom_mark *mark)
 		oom_look(runtime->arena, runtime->cgroup_root, path, mark);
 }
 
-void oom_warn(struct runtime *runtime, const char *path, const struct oom_mark *mark,
-	      int exit_code)
+void oom_warn(struct runtime *runtime, const char *path, const struct oom_mark *mark, int exit_code)
 {
 	struct oci_oom oom;
 

@@ -49,20 +49,18 @@ static const struct field cpu_fields[] = {
 static const struct schema cpu_schema = SCHEMA(struct oci_cpu_stats, cpu_fields, NULL);
 
 /* Version 1's switches: one member stands for all of them, since none has a value here. */
-#define F_ZERO(key) F_UINT(struct oci_cpuset_stats, zero, key, KEEP, 0)
-
 static const struct field cpuset_fields[] = {
 	F_UINTS(struct oci_cpuset_stats, cpus, "cpus", 0, UINT16_MAX),
-	F_ZERO("cpu_exclusive"),
+	F_UINT(struct oci_cpuset_stats, zero, "cpu_exclusive", KEEP, 0),
 	F_UINTS(struct oci_cpuset_stats, mems, "mems", 0, UINT16_MAX),
-	F_ZERO("mem_hardwall"),
-	F_ZERO("mem_exclusive"),
-	F_ZERO("memory_migrate"),
-	F_ZERO("memory_spread_page"),
-	F_ZERO("memory_spread_slab"),
-	F_ZERO("memory_pressure"),
-	F_ZERO("sched_load_balance"),
-	F_ZERO("sched_relax_domain_level"),
+	F_UINT(struct oci_cpuset_stats, zero, "mem_hardwall", KEEP, 0),
+	F_UINT(struct oci_cpuset_stats, zero, "mem_exclusive", KEEP, 0),
+	F_UINT(struct oci_cpuset_stats, zero, "memory_migrate", KEEP, 0),
+	F_UINT(struct oci_cpuset_stats, zero, "memory_spread_page", KEEP, 0),
+	F_UINT(struct oci_cpuset_stats, zero, "memory_spread_slab", KEEP, 0),
+	F_UINT(struct oci_cpuset_stats, zero, "memory_pressure", KEEP, 0),
+	F_UINT(struct oci_cpuset_stats, zero, "sched_load_balance", KEEP, 0),
+	F_UINT(struct oci_cpuset_stats, zero, "sched_relax_domain_level", KEEP, 0),
 };
 
 static const struct schema cpuset_schema = SCHEMA(struct oci_cpuset_stats, cpuset_fields, NULL);
@@ -77,16 +75,16 @@ static const struct field memory_entry_fields[] = {
 static const struct schema memory_entry_schema =
     SCHEMA(struct oci_memory_entry, memory_entry_fields, NULL);
 
-#define F_ENTRY(member, key)                                                                       \
-	F_OBJECT(struct oci_memory_stats, member, key, 0, struct oci_memory_entry,                 \
-		 &memory_entry_schema)
-
 static const struct field memory_fields[] = {
 	F_UINT(struct oci_memory_stats, cache, "cache", 0, UINT64_MAX),
-	F_ENTRY(usage, "usage"),
-	F_ENTRY(swap, "swap"),
-	F_ENTRY(kernel, "kernel"),
-	F_ENTRY(kernel_tcp, "kernelTCP"),
+	F_OBJECT(struct oci_memory_stats, usage, "usage", 0, struct oci_memory_entry,
+		 &memory_entry_schema),
+	F_OBJECT(struct oci_memory_stats, swap, "swap", 0, struct oci_memory_entry,
+		 &memory_entry_schema),
+	F_OBJECT(struct oci_memory_stats, kernel, "kernel", 0, struct oci_memory_entry,
+		 &memory_entry_schema),
+	F_OBJECT(struct oci_memory_stats, kernel_tcp, "kernelTCP", 0, struct oci_memory_entry,
+		 &memory_entry_schema),
 	F_ANY(struct oci_memory_stats, raw, "raw", 0),
 	F_OBJECT(struct oci_memory_stats, psi, "psi", 0, struct oci_pressure, &pressure_schema),
 };
@@ -149,11 +147,11 @@ static const struct field oom_fields[] = {
 
 static const struct schema oom_schema = SCHEMA(struct oci_oom, oom_fields, NULL);
 
+/* What is known of an oom stands beside `data`, which readers take for statistics. */
 static const struct field event_fields[] = {
 	F_STRING(struct oci_event, type, "type", FIELD_REQUIRED),
 	F_STRING(struct oci_event, id, "id", FIELD_REQUIRED),
 	F_OBJECT(struct oci_event, data, "data", 0, struct oci_stats, &oci_stats_schema),
-	/* Beside `data`, which readers take for statistics. */
 	F_OBJECT(struct oci_event, oom, "oom", 0, struct oci_oom, &oom_schema),
 };
 

@@ -21,7 +21,8 @@ const char *pointer_index(struct arena *arena, const char *base, size_t index)
 	char digits[24];
 	char *digit = digits + sizeof(digits) - 1;
 
-	/* By hand: it is called for each option of each mount, and printf(3) would be a third of planning. */
+	/* By hand: it is called for each option of each mount, and printf(3) would be a third of
+	 * planning. */
 	*digit = '\0';
 	do
 		*--digit = (char)('0' + index % 10);

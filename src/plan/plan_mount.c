@@ -315,8 +315,8 @@ static void plan_protections(const struct input *input, struct plan *plan)
 	protect(input, masked, "/linux/maskedPaths", MOUNT_MASK, plan);
 }
 
-/* Read-only: a socket can be written to all the same, and the directory is the host's.  After the document's, which may
- * mount on /run. */
+/* Read-only: a socket can be written to all the same, and the directory is the host's.  After the
+ * document's, which may mount on /run. */
 static void plan_notify(const struct input *input, struct plan *plan)
 {
 	const struct plan_request *request = input->request;
@@ -329,8 +329,7 @@ static void plan_notify(const struct input *input, struct plan *plan)
 		.kind = MOUNT_BIND,
 		.target = NOTIFY_TARGET,
 		.source = request->notify_directory,
-		.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-		       MOUNT_ATTR_NOEXEC,
+		.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
 		.tree = -1,
 		.mounted = -1,
 	};
