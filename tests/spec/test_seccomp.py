@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import platform
+import select
 import socket
 import struct
 import threading
@@ -335,14 +336,15 @@ class Agent:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.bind(str(path))
         self.socket.listen(4)
+        self.stop = os.pipe()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
     def serve(self):
         """Takes connections, each with one state and one descriptor."""
         with contextlib.suppress(OSError):
-            while True:
-                connection = collect(self.socket, 20)
+            while self.stop[0] not in select.select([self.socket, self.stop[0]], [], [])[0]:
+                connection = collect(self.socket)
                 data, fds, _, _ = socket.recv_fds(connection, 65536, 8)
                 while more := connection.recv(65536):
                     data += more
@@ -365,8 +367,9 @@ class Agent:
 
     def close(self):
         """No more connections."""
-        self.socket.shutdown(socket.SHUT_RDWR)
+        os.close(self.stop[1])
         self.thread.join()
+        os.close(self.stop[0])
         self.socket.close()
         for fd in self.listeners:
             os.close(fd)
