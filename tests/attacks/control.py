@@ -1,8 +1,11 @@
 #!/usr/bin/python3
-"""The control group: attacks against runtimes that are known to be vulnerable, for the fast lab.
+"""The attacks without pytest or a compiler, for the laboratories.
 
-Prints a JSON object from the id of an attack and the name of a runtime to the hits.  It needs
-neither pytest nor a compiler: PROGRAMS is a directory with the built programs.
+	control.py PROGRAMS            attacks with peers, against each of them: the control group
+	control.py PROGRAMS RUNTIME    all attacks, against RUNTIME; 1 when one succeeds
+
+PROGRAMS is a directory with the built programs.  The last line of the first form is a JSON object
+from the id of an attack and the name of a runtime to the hits.
 """
 
 import json
@@ -18,30 +21,45 @@ import identity  # noqa: F401
 import paths  # noqa: F401
 
 
-def main(programs):
-    """Runs every attack that names peers, against each of them."""
+PATHS = {"runc": "/usr/sbin/runc", "crun": "/usr/bin/crun"}
+
+
+def carry_out(attack, runtime, place, inside, leaks):
+    """The hits of one attack; what goes wrong in the attack itself is told, and is no hit."""
+    world = w.World(runtime, place, inside)
+    try:
+        return attack.run(world, leaks)
+    except Exception as error:  # pylint: disable=broad-except
+        print(f"{attack.id}: {error!r}", *map(str, world.results), file=sys.stderr, sep="\n  ")
+        return None
+    finally:
+        world.close()
+
+
+def main(programs, runtime=None):
+    """Returns the exit code."""
     w.set_apart()
     top = pathlib.Path(tempfile.mkdtemp(prefix="creel-control-"))
     w.mount("control", top, "tmpfs", 0, "mode=755")
     inside = {f"/bin/{path.name}": path for path in pathlib.Path(programs).iterdir()}
-    found = {}
+    found, broken, limits = {}, 0, 0
     for number, attack in enumerate(w.ATTACKS):
-        for peer in attack.peers:
-            world = w.World(f"/usr/bin/{peer}" if peer == "crun" else "/usr/sbin/runc",
-                            top / f"{number}-{peer}", inside)
-            try:
-                found[f"{attack.id} {peer}"] = attack.run(world, leaks=False)
-            except Exception as error:  # pylint: disable=broad-except
-                found[f"{attack.id} {peer}"] = []
-                print(f"{attack.id} {peer}: {error!r}", file=sys.stderr)
-            finally:
-                if not found[f"{attack.id} {peer}"] and "-v" in sys.argv:
-                    print(attack.id, peer, *map(str, world.results), file=sys.stderr, sep="\n  ")
-                world.close()
+        for peer in [runtime] if runtime else attack.peers:
+            hits = carry_out(attack, PATHS.get(peer, peer), top / f"{number}", inside,
+                             leaks=bool(runtime))
+            broken += hits is None
+            limits += bool(runtime and attack.limit and hits)
+            if not runtime or hits and not attack.limit:
+                found[f"{attack.id} {peer}"] = hits or []
     w.unmount(top)
     top.rmdir()
     print(json.dumps(found))
+    if not runtime:
+        return 0
+    print(f"attacks: {len(w.ATTACKS)} tried, {len(found)} succeeded, {limits} documented limits, "
+          f"{broken} not carried out")
+    return 1 if found or broken else 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(*sys.argv[1:]))

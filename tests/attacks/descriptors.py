@@ -72,6 +72,11 @@ def program_magic(world):
             _walked(world, world.run())
 
 
+def _as(fd, number):
+    """How a command gets our FD as NUMBER, which may be in use here."""
+    return {"fds": (fd,), "prefix": ("/bin/bash", "-c", f'exec "$@" {number}<&{fd}', "bash")}
+
+
 @attack("W-06", plant=w.leaks_secret, kind=["directory", "path", "file"])
 def caller_leaks(world, kind):
     """W-06, A-15: the caller has left a descriptor of the host open."""
@@ -81,7 +86,7 @@ def caller_leaks(world, kind):
                       "cat /proc/1/fd/9 /proc/1/fd/9/secret /proc/self/fd/9/secret <&9; "
                       "cat /proc/self/fd/9; true")
     spec["mounts"] = [world.proc()]
-    leak = {"fds": (9,), "preexec": lambda: os.dup2(fd, 9)}
+    leak = _as(fd, 9)
     world.run(spec, **leak)
     with world.running() as name:
         world.command("exec", name, *spec["process"]["args"], **leak)
@@ -92,7 +97,7 @@ def caller_leaks(world, kind):
 def preserved_directory(world, command):
     """W-06: --preserve-fds would pass a directory of the host."""
     fd = os.open(world.canary, os.O_RDONLY)
-    leak = {"fds": (3,), "preexec": lambda: os.dup2(fd, 3)}
+    leak = _as(fd, 3)
     spec = world.spec("/bin/busybox", "sh", "-c", "cat /proc/self/fd/3/secret; true")
     spec["mounts"] = [world.proc()]
     if command == "run":
