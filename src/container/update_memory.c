@@ -18,8 +18,10 @@
 #define STEPS		  8
 #define TIMEOUT_MS	  30000
 #define FREEZE_TIMEOUT_MS 10000
-/* Rounds in which nothing could be reclaimed. */
-#define PATIENCE 5
+/* Rounds in a row in which nothing could be reclaimed.  What was just written is young for the
+ * kernel: it needs some looks, a while apart, before it takes it. */
+#define PATIENCE 40
+#define PAUSE_MS 50
 
 static int64_t now_ms(void)
 {
@@ -59,29 +61,39 @@ static int set_high(int cgroup, uint64_t bytes, struct error *err)
 	return file_write_kernel(cgroup, "memory.high", text, err);
 }
 
-/* From the present use down to LIMIT in steps: the container slows down bit by bit. */
+/* Asks once for NEXT; *USAGE is what it came to. */
+static int lower_to(int cgroup, uint64_t next, uint64_t *usage, struct error *err)
+{
+	if (set_high(cgroup, next, err) < 0 || read_usage(cgroup, usage, err) < 0)
+		return -1;
+	if (*usage > next)
+		reclaim(cgroup, *usage - next);
+	return read_usage(cgroup, usage, err);
+}
+
+/*
+ * From the present use down to LIMIT in steps: the container slows down bit by bit.  Where a step
+ * does not help the kernel is asked for all at once, since it looks at a part of what it is asked
+ * for.
+ */
 static int step_down(int cgroup, uint64_t limit, int64_t deadline, struct error *err)
 {
-	uint64_t usage, lowest = UINT64_MAX;
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000 };
+	uint64_t usage, step, lowest = UINT64_MAX;
 	int vain = 0;
 
 	if (read_usage(cgroup, &usage, err) < 0)
 		return -1;
-	for (uint64_t step = (usage > limit ? usage - limit : 0) / STEPS + 1; usage > limit;) {
-		uint64_t next = usage - limit > step ? usage - step : limit;
+	step = (usage > limit ? usage - limit : 0) / STEPS + 1;
+	while (usage > limit && vain < PATIENCE && now_ms() < deadline) {
+		uint64_t next = usage - limit > step && vain == 0 ? usage - step : limit;
 
-		if (set_high(cgroup, next, err) < 0)
-			return -1;
-		if (read_usage(cgroup, &usage, err) < 0)
-			return -1;
-		if (usage > next)
-			reclaim(cgroup, usage - next);
-		if (read_usage(cgroup, &usage, err) < 0)
+		if (vain > 0)
+			nanosleep(&pause, NULL);
+		if (lower_to(cgroup, next, &usage, err) < 0)
 			return -1;
 		vain = usage < lowest ? 0 : vain + 1;
 		lowest = usage < lowest ? usage : lowest;
-		if (vain > PATIENCE || now_ms() > deadline)
-			break;
 	}
 	return 0;
 }

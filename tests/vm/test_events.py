@@ -12,8 +12,8 @@ MEMORY = {"limit": 32 * MIB, "swap": 48 * MIB}
 
 
 def test_schema(creel):
-    major, minor = limits.disk()
     with limits.container(creel, memory=MEMORY, pids={"limit": 40},
+                          hugepageLimits=[{"pageSize": "2MB", "limit": 4 * MIB}],
                           cpu={"quota": 50000, "cpus": "0-1"}) as name:
         creel.ok("exec", name, "/bin/probe", "spin", "0.5")
         record = creel.ok("events", "--stats", name).json()

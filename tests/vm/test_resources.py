@@ -159,7 +159,7 @@ def test_pids_bite(creel):
 
 def test_cpu_bites(creel):
     result, _ = limits.run(creel, "/bin/probe", "spin", "2", cpu={"quota": 20000, "period": 100000})
-    used = result.json()
+    used = {name: float(seconds) for name, seconds in result.json().items()}
     assert used["cpu"] < 0.4 * used["elapsed"], used
 
 
