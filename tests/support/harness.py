@@ -1,5 +1,5 @@
 """What the system tests are written with: running creel so that nothing ever hangs, bundles with
-the probe in them, terminals and console sockets, and the comparison of the host before and after.
+the probe in them, and the comparison of the host before and after.
 
 The process that runs the tests lives in a mount namespace of its own, and orphaned containers
 become its children, so that whatever creel leaves behind can be told from the rest of the host.
@@ -8,25 +8,22 @@ become its children, so that whatever creel leaves behind can be told from the r
 import contextlib
 import copy
 import ctypes
-import fcntl
 import json
 import os
 import pathlib
-import select
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import tempfile
-import termios
+import threading
 import time
 
 import bundles
 import pytest
+from terminals import (TIMEOUT, ConsoleSocket, Terminal, adopt_terminal,  # noqa: F401
+                       read_all)
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-TIMEOUT = 30            # seconds, of every command and every wait that names no other
 USER = 1000             # whose containers the rootless tests make
 MAPPED = 100000         # what 0 of a user namespace is outside, as in bundles.default_spec()
 _CLEAN = ("XDG_RUNTIME_DIR", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
@@ -142,19 +139,18 @@ def descendants():
 
 
 _waited_for = set()     # pids of the commands that a Background will wait for
+_spawning = threading.Lock()
 
 
 def reap():
     """Collects the orphans that have ended, as engines do: an unreaped one keeps the pid namespace
-    that it was in alive.  They all have sessions of their own, unlike other children of ours."""
-    session = os.getsid(0)
-    children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    for pid in map(int, children):
-        fields = stat_fields(pid)
-        if (fields and fields[0] == "Z" and int(fields[3]) != session
-                and pid not in _waited_for):
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+    that it was in alive."""
+    with _spawning:
+        children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        for pid in map(int, children):
+            if pid not in _waited_for and not is_alive(pid):
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
 
 
 class Snapshot:
@@ -392,12 +388,13 @@ class Creel:
         with open(out, "wb") as out_file, open(err, "wb") as err_file:
             for path in (out, err):
                 path.chmod(0o666)
-            process = subprocess.Popen(
-                argv, env=self.environment(env), stdin=stdin,
-                stdout=out_file if stdout is None else stdout,
-                stderr=err_file if stderr is None else stderr,
-                **{"cwd": self.directory, **more})
-        return Background(process, Result(argv, out, err, logfile))
+            with _spawning:
+                process = subprocess.Popen(
+                    argv, env=self.environment(env), stdin=stdin,
+                    stdout=out_file if stdout is None else stdout,
+                    stderr=err_file if stderr is None else stderr,
+                    **{"cwd": self.directory, **more})
+                return Background(process, Result(argv, out, err, logfile))
 
     def run(self, *words, timeout=TIMEOUT, data=None, **more):
         """Runs a command to its end; DATA is its standard input."""
@@ -498,115 +495,3 @@ class Creel:
             yield name
         finally:
             self.ok("delete", "--force", name)
-
-
-class Terminal:
-    """A pty whose outer side belongs to the test."""
-
-    def __init__(self, rows=30, columns=100):
-        self.master, self.slave = os.openpty()
-        self.resize(rows, columns)
-        self.seen = b""
-
-    def resize(self, rows, columns):
-        """Changes its size."""
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def options(self):
-        """How a command is spawned with this as its controlling terminal."""
-        def control():
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        return {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave,
-                "preexec_fn": control}
-
-    def attributes(self):
-        """termios of the inner side."""
-        return termios.tcgetattr(self.slave)
-
-    def write(self, text):
-        """Types TEXT."""
-        os.write(self.master, text.encode())
-
-    def read_until(self, text, timeout=TIMEOUT):
-        """Reads until TEXT has come, and returns everything up to its end."""
-        text = text.encode() if isinstance(text, str) else text
-        end = time.monotonic() + timeout
-        while text not in self.seen:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self.master], [], [], left)[0]:
-                raise AssertionError(f"{text!r} did not come: {self.seen[-2000:]!r}")
-            data = os.read(self.master, 65536)
-            self.seen += data
-        where = self.seen.index(text) + len(text)
-        found, self.seen = self.seen[:where], self.seen[where:]
-        return found
-
-    def close(self):
-        """Closes both sides."""
-        for fd in (self.master, self.slave):
-            with contextlib.suppress(OSError):
-                os.close(fd)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
-
-
-class ConsoleSocket:
-    """What engines listen on for the master of a container's terminal."""
-
-    def __init__(self, path):
-        self.path = str(path)
-        self.payload = None
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(self.path)
-        self.listener.listen(4)
-        self.listener.settimeout(TIMEOUT)
-
-    def receive(self):
-        """The descriptor: exactly one, in one message of less than 4096 bytes."""
-        connection, _ = self.listener.accept()
-        with connection:
-            connection.settimeout(TIMEOUT)
-            self.payload, fds, _, _ = socket.recv_fds(connection, 4096, 4)
-            assert len(fds) == 1, fds
-            assert 0 < len(self.payload) < 4096
-            assert connection.recv(1) == b"", "a second message came"
-        return fds[0]
-
-    def close(self):
-        """Removes it."""
-        self.listener.close()
-        os.unlink(self.path)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
-
-
-def adopt_terminal(master):
-    """A Terminal around the MASTER that came over a console socket."""
-    terminal = Terminal.__new__(Terminal)
-    terminal.master, terminal.slave, terminal.seen = master, -1, b""
-    return terminal
-
-
-def read_all(fd, timeout=TIMEOUT):
-    """Everything until the other side of a pty or pipe is closed."""
-    end, data = time.monotonic() + timeout, b""
-    while True:
-        left = end - time.monotonic()
-        if left <= 0 or not select.select([fd], [], [], left)[0]:
-            raise AssertionError(f"no end after {timeout} s: {data[-500:]!r}")
-        try:
-            more = os.read(fd, 65536)
-        except OSError:     # EIO: the last slave is closed
-            return data
-        if not more:
-            return data
-        data += more

@@ -265,7 +265,8 @@ def both(*changes):
 def test_sysctl_without_its_namespace(creel, kind, name):
     bundle = changed(creel, both(without(kind), put("linux", "sysctl", {name: "1"}),
                                  lambda s: s.pop("hostname")))
-    refused(creel, bundle, f"/linux/sysctl/{name}", line=member_line(bundle, f"/linux/sysctl/{name}"))
+    refused(creel, bundle, f"/linux/sysctl/{name}",
+            line=member_line(bundle, f"/linux/sysctl/{name}"))
 
 
 @pytest.mark.parametrize("name", ["kernel.panic", "vm.swappiness", "net.../x", "kernel/../vm/x",

@@ -198,7 +198,7 @@ def test_failing_hooks_of_start(creel, kind):
     pid = creel.state(name)["pid"]
     record = creel.fails("the reason", "start", name).error
     assert record["pointer"] == f"/hooks/{kind}/0", record
-    assert not is_alive(pid)
+    wait_until(lambda: not is_alive(pid), "the init ends")
     creel.ok("delete", "--force", name)
     assert hooks.order() == ["poststop"]
     assert creel.ids() == []

@@ -260,7 +260,8 @@ def test_state_has_exactly_these_members(creel, sleeper):
         assert state["annotations"] == {"org.example.key": "value", "empty": ""}
         created = re.sub(r"(\.\d{6})\d*Z", r"\1+00:00", state["created"])
         created = created.replace("Z", "+00:00")
-        age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(created)
+        age = (datetime.datetime.now(datetime.timezone.utc)
+               - datetime.datetime.fromisoformat(created))
         assert abs(age.total_seconds()) < 60
 
 
@@ -436,9 +437,9 @@ def test_kill_all_reaches_a_stopped_container(creel):
 
 
 def test_kill_all_signals_every_process(creel):
-    bundle = creel.shell("for i in 1 2; do (trap 'echo got > /tmp/$i; exit' USR1; echo > /tmp/ready$i;"
-                         " while true; do sleep 0.05; done) & done; trap : USR1;"
-                         " while true; do wait; done".replace("/tmp/$i", '"/tmp/got$i"'))
+    bundle = creel.shell("for i in 1 2; do (trap 'echo > \"/tmp/got$i\"; exit' USR1;"
+                         " echo > /tmp/ready$i; while true; do sleep 0.05; done) & done;"
+                         " trap : USR1; while true; do wait; done")
     bundle.spec["root"]["readonly"] = False
     with creel.running(bundle.write()) as name:
         tmp = bundle.rootfs / "tmp"

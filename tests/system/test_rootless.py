@@ -21,7 +21,8 @@ def user(creel):
     creel.root.mkdir(mode=0o700)
     os.chown(creel.root, USER, USER)
     os.chown(creel.directory, USER, USER)
-    for name in ("/proc/sys/kernel/unprivileged_userns_clone", "/proc/sys/user/max_user_namespaces"):
+    for name in ("/proc/sys/kernel/unprivileged_userns_clone",
+                 "/proc/sys/user/max_user_namespaces"):
         if os.path.exists(name) and pathlib.Path(name).read_text().strip() == "0":
             pytest.skip(f"{name} is 0")
     return creel
