@@ -13,6 +13,7 @@ struct spawn {
 	uint64_t flags; /* CLONE_NEW*, CLONE_PARENT ...; exit signal SIGCHLD unless CLONE_PARENT is in it */
 	int cgroup;	/* the child is born in this cgroup (CLONE_INTO_CGROUP), or -1 */
 	int *pidfd;	/* receives a pidfd of the child, or NULL */
+	pid_t *born;	/* receives its pid before it runs, also when we are killed at once; NULL, or memory that another process shares */
 };
 
 /* Like fork(2): returns the pid in the parent (as seen in its pid namespace), 0 in the child, -1 on error. */
@@ -31,11 +32,6 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 /* Whether the process, of which PIDFD is a descriptor, ended before any execve(2) of its own succeeded; false also when that cannot be
  * known, because somebody has reaped it. */
 bool process_died_unexecuted(int procfs, pid_t pid, int pidfd);
-/*
- * Whether PID has executed a program since it was cloned.  A seccomp filter may forbid execve(2) and every way to report that;
- * this the kernel knows even of a zombie.  True when it cannot be told any more: PID ended and is reaped, so it came that far.
- */
-bool process_has_executed(int procfs, pid_t pid);
 /* "name (wchan)" of PID for messages about who did not answer. */
 void process_describe(int procfs, pid_t pid, char *text, size_t size);
 

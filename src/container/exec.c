@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,7 +108,11 @@ static void never_returns inside_main(struct exec *exec)
 static int walk(struct exec *exec, struct error *err)
 {
 	uint64_t flags = exec->namespaces & ~(uint64_t)CLONE_NEWCGROUP;
-	struct spawn spawn = { .flags = CLONE_PARENT, .cgroup = exec->cgroup };
+	struct spawn spawn = {
+		.flags = CLONE_PARENT,
+		.cgroup = exec->cgroup,
+		.born = exec->born,
+	};
 	pid_t pid;
 
 	/* While we are what systemd takes for the caller's: dumpable, and in the caller's namespaces. */
@@ -248,6 +253,10 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	int ends[2];
 	pid_t pid;
 
+	exec->born = mmap(NULL, sizeof(*exec->born), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (exec->born == MAP_FAILED)
+		return error_system(err, errno, "cannot share memory with the stage");
 	if (channel_pair(ends, err) < 0)
 		return -1;
 	exec->channel = ends[0];
@@ -281,18 +290,20 @@ static void kill_and_reap(int *pidfd)
 	fd_close(pidfd);
 }
 
+/* Dead or alive, the process inside is our child, and one that nobody reaps keeps the container's pid namespace from ending. */
 static void end_process(struct exec *exec)
 {
-	int status;
+	struct error gone = { 0 };
 
-	/* The end of the channel also ends a process inside whose pid we never learned: it waits for START. */
 	fd_close(&exec->channel);
 	kill_and_reap(&exec->stage_fd);
+	/* It may not have come to say its pid: it is frozen, or was killed on the way. */
+	if (exec->pidfd < 0 && *exec->born > 0) {
+		exec->pidfd = process_open(*exec->born, &gone);
+		if (exec->pidfd < 0)
+			error_ignore(&gone, "it has been reaped already");
+	}
 	kill_and_reap(&exec->pidfd);
-	/* One that nobody reaps would keep the container's pid namespace from ending.  S cloned it without an exit signal, so this
-	 * can wait for nobody else. */
-	while (waitpid(-1, &status, __WCLONE) > 0 || errno == EINTR)
-		continue;
 	if (exec->options->pid_file && exec->pid)
 		unlink(exec->options->pid_file);
 }
@@ -303,8 +314,10 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	struct monitor monitor;
 	struct oom_mark mark;
 
-	oom_mark(exec->runtime, exec->options->detach ? NULL : cgroup, &mark);
-	if (spawn_stage(exec, err) < 0 || start(exec, err) < 0) {
+	oom_mark(exec->runtime, cgroup, &mark);
+	if (spawn_stage(exec, err) < 0)
+		return -1;
+	if (start(exec, err) < 0) {
 		end_process(exec);
 		return -1;
 	}

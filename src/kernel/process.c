@@ -87,6 +87,10 @@ pid_t process_spawn(const struct spawn *spawn, struct error *err)
 		args.flags |= CLONE_PIDFD;
 		args.pidfd = (uintptr_t)&pidfd;
 	}
+	if (spawn->born) {
+		args.flags |= CLONE_PARENT_SETTID;
+		args.parent_tid = (uintptr_t)spawn->born;
+	}
 	if (spawn->cgroup >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)spawn->cgroup;
@@ -236,19 +240,6 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 	 */
 	*dead = *state == 'X' || *state == 'x' || (*state == 'Z' && strtol(threads, NULL, 10) <= 1);
 	return 0;
-}
-
-bool process_has_executed(int procfs, pid_t pid)
-{
-	const unsigned long forked_only = 0x40; /* PF_FORKNOEXEC */
-	char text[4096];
-	const char *state, *flags;
-
-	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
-		return true;
-	state = strrchr(text, ')');
-	flags = state && state[1] == ' ' ? stat_field(state + 2, 9) : NULL;
-	return !flags || !(strtoul(flags, NULL, 10) & forked_only);
 }
 
 void process_describe(int procfs, pid_t pid, char *text, size_t size)
