@@ -31,7 +31,8 @@ static int explain_death(struct create *create, struct error *err)
 		error_system(err, 0, "%s was killed by %s", who,
 			     process_signal_name(WTERMSIG(status), name, sizeof(name)));
 		return WTERMSIG(status) == SIGKILL
-			       ? oom_blame(create->runtime, create->container.state.cgroup, err)
+			       ? oom_blame(create->runtime, create->container.state.cgroup, NULL,
+					   "container init", err)
 			       : -1;
 	}
 	return error_system(err, 0, "%s exited with code %d before the container was set up", who,

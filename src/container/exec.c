@@ -319,6 +319,9 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 		return -1;
 	if (start(exec, err) < 0) {
 		end_process(exec);
+		/* It ended without a word. */
+		if (err->kind == ERROR_STATE)
+			oom_blame(exec->runtime, cgroup, &mark, "the process", err);
 		return -1;
 	}
 	*exit_code = 0;

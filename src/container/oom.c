@@ -133,17 +133,18 @@ const char *oom_text(struct arena *arena, const struct oci_oom *oom)
 			   (unsigned long long)oom->limit.value, peak);
 }
 
-int oom_blame(struct runtime *runtime, const char *path, struct error *err)
+int oom_blame(struct runtime *runtime, const char *path, const struct oom_mark *mark,
+	      const char *who, struct error *err)
 {
 	static const struct oom_mark none;
 	struct oci_oom oom;
 
 	if (!path || runtime->cgroup_root < 0 ||
-	    !oom_find(runtime->arena, runtime->cgroup_root, path, &none, &oom))
+	    !oom_find(runtime->arena, runtime->cgroup_root, path, mark ? mark : &none, &oom))
 		return -1;
-	error_system(err, 0, "container init was OOM-killed (memory limit too low?): %s",
+	error_system(err, 0, "%s was OOM-killed (memory limit too low?): %s", who,
 		     oom_text(runtime->arena, &oom));
-	return error_at(err, "/linux/resources/memory/limit");
+	return mark ? -1 : error_at(err, "/linux/resources/memory/limit");
 }
 
 void oom_mark(struct runtime *runtime, const char *path, struct oom_mark *mark)

@@ -38,7 +38,8 @@ static int start_now(struct create *create, struct error *err)
 
 	if (start_init(&start, err) < 0) {
 		if (err->kind == ERROR_STATE)
-			oom_blame(create->runtime, create->container.state.cgroup, err);
+			oom_blame(create->runtime, create->container.state.cgroup, NULL,
+				  "container init", err);
 		create_locate_error(create, err);
 		return -1;
 	}

@@ -133,7 +133,7 @@ int verb_start(struct runtime *runtime, const char *id, struct error *err)
 	if (start_over_socket(runtime, &container, init, err) < 0) {
 		/* It ended without a word. */
 		if (err->kind == ERROR_STATE)
-			oom_blame(runtime, container.state.cgroup, err);
+			oom_blame(runtime, container.state.cgroup, NULL, "container init", err);
 		start_locate_error(runtime, &container, err);
 		return -1;
 	}
