@@ -313,8 +313,9 @@ class Worker:
             return "CRASH", report["crash"]
         if report["hang"]:
             return "HANG", report["hang"]
+        why = faults.accepted(role, call, path, faults.action_name(action))
         if report["leak"]:
-            return "LEAK", report["leak"]
+            return ("accepted", why) if why else ("LEAK", report["leak"])
         if action.startswith("kill"):
             if report["answers"]:
                 return "CRASH", f"state and list gave {report['answers']}"
@@ -331,7 +332,6 @@ class Worker:
                 # The init waits for its start, and there is nobody left whom it could tell.
                 return ("EINTR" if action.endswith(" 4") and call in faults.SURVIVE_EINTR
                         else "failed later"), facts["why"]
-            why = faults.accepted(role, call, path, faults.action_name(action))
             if differing and not why:
                 return "FAIL-OPEN", differing[:6]
             return ("accepted" if differing else "unaffected"), why or ""
@@ -339,8 +339,8 @@ class Worker:
             return "FAIL-OPEN", report["changed"]
         if report["left"]:
             # The removal at the end of a foreground run failed, and the command says what is left for `delete`.
-            told = report["op"] == "run-foreground" and "cannot undo" in report["error"]
-            return ("left, as told" if told else "LEFT"), report["left"]
+            told = report["op"] == "run-foreground" and report["error"]
+            return ("left, as told" if told else "accepted" if why else "LEFT"), report["left"]
         if action.endswith(" 4") and call in faults.SURVIVE_EINTR:
             return "EINTR", report["error"]
         if not report["error"]:
