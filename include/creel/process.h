@@ -29,8 +29,8 @@ int process_exit_code(int status);
 /* Field 22 of /proc/PID/stat, in clock ticks since boot; and whether it is a zombie or dead. */
 int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)
 	must_check;
-/* Whether the process, of which PIDFD is a descriptor, ended before any execve(2) of its own succeeded; false also when that cannot be
- * known, because somebody has reaped it. */
+/* Whether the process PID, of which PIDFD is a descriptor and which has closed its files, has not executed a program: so it is
+ * dying.  False also when that cannot be known any more, because somebody has reaped it. */
 bool process_died_unexecuted(int procfs, pid_t pid, int pidfd);
 /* "name (wchan)" of PID for messages about who did not answer. */
 void process_describe(int procfs, pid_t pid, char *text, size_t size);

@@ -3,7 +3,6 @@
 #include <creel/process.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,11 +202,14 @@ bool process_died_unexecuted(int procfs, pid_t pid, int pidfd)
 {
 	/* PF_FORKNOEXEC of <linux/sched.h>, in the flags that proc(5) lists as field 9. */
 	const unsigned long forked_not_executed = 0x40;
-	struct pollfd dead = { .fd = pidfd, .events = POLLIN };
 	char text[4096];
 	const char *state, *flags;
 
-	if (poll(&dead, 1, 0) != 1 || read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
+	/* Not asked whether it is dead: a dying process closes its files some time before it is. */
+	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
+		return false;
+	/* Reaped, and the number may be another's by now. */
+	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH)
 		return false;
 	state = strrchr(text, ')');
 	flags = state && state[1] == ' ' ? stat_field(state + 2, 9) : NULL;
