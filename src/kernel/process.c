@@ -3,6 +3,7 @@
 #include <creel/process.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
