@@ -215,11 +215,16 @@ bool create_needs_stage(const struct create *create)
 	       (create->plan.namespaces.create & (CLONE_NEWUSER | CLONE_NEWTIME));
 }
 
-/* The cgroup namespace is made by I itself: its root is where the process is, not where it was cloned from. */
+/*
+ * The cgroup namespace is made by I itself: its root is where the process is, not where it was cloned from.  The root of the
+ * message queues belongs to whoever makes the IPC namespace: with a user namespace that is I too, when it has its root's ids.
+ */
 uint64_t create_clone_flags(const struct create *create)
 {
-	return create->plan.namespaces.create &
-	       ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWTIME);
+	uint64_t flags = create->plan.namespaces.create &
+			 ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWTIME);
+
+	return create->plan.namespaces.create & CLONE_NEWUSER ? flags & ~(uint64_t)CLONE_NEWIPC : flags;
 }
 
 static int make_stage(struct create *create, struct error *err)

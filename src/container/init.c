@@ -15,6 +15,7 @@
 
 #include <creel/become.h>
 #include <creel/error.h>
+#include <creel/fault.h>
 #include <creel/fd.h>
 #include <creel/hooks.h>
 #include <creel/inroot.h>
@@ -75,7 +76,11 @@ static int become_root(struct init *init, struct error *err)
 {
 	if (makes(init, CLONE_NEWCGROUP) && namespace_unshare(CLONE_NEWCGROUP, err) < 0)
 		return -1;
-	return become_start(&init->become, err);
+	if (become_start(&init->become, err) < 0)
+		return -1;
+	return makes(init, CLONE_NEWUSER) && makes(init, CLONE_NEWIPC)
+		       ? namespace_unshare(CLONE_NEWIPC, err)
+		       : 0;
 }
 
 static int raise_loopback(struct init *init, struct error *err)
@@ -395,7 +400,9 @@ void init_main(struct create *create)
 		/* Before the exec, which does not return. */
 		if (i + 1 == ARRAY_SIZE(init_steps))
 			trace_span(create->runtime->trace, "I", init_steps[i].name, start);
-		if (init_steps[i].make(&init, &err) == 0) {
+		if (fault_point(FAULT_BEFORE, init_steps[i].name, &err) == 0 &&
+		    init_steps[i].make(&init, &err) == 0 &&
+		    fault_point(FAULT_AFTER, init_steps[i].name, &err) == 0) {
 			trace_span(create->runtime->trace, "I", init_steps[i].name, start);
 			continue;
 		}

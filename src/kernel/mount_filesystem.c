@@ -409,10 +409,14 @@ int mount_new(int root, struct mount_op *op, struct error *err)
 int mount_make(const char *type, uint64_t set, const struct mount_op *op, struct error *err)
 {
 	const struct mount_op named = { .type = type, .target = op->target };
+	const char *source = op->source && op->source[0] ? op->source : type;
 	auto_fd context = open_context(&named, err);
 
 	if (context < 0)
 		return -1;
+	/* Only a name, but programs look for it in the mount table. */
+	if (fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0)
+		return explain(context, errno, &named, err);
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return explain(context, errno, &named, err);
 
