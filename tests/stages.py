@@ -76,6 +76,7 @@ def stages(options):
         script_stage("trace", 5, "attacks/trace_lint.py"),
         pytest_stage("system", "system", 15),
         pytest_stage("spec", "spec", 15),
+        script_stage("fast-lab", 10, "spec/differential.py"),
         vm_stage("full-lab", 15),
     ]
 

@@ -698,6 +698,23 @@ def test_mqueue(creel):
     assert {"nosuid", "noexec", "nodev"} <= set(mount["options"])
 
 
+def test_mqueue_in_userns(creel):
+    """config.md Mounts: /mounts/*/type: MUST: with a user namespace the queues belong to the
+    container's root, not to nobody."""
+    found = {e["name"]: e for e in creel.probe("dev", userns=True)["dev"]}
+    assert (found["mqueue"]["uid"], found["mqueue"]["gid"]) == (0, 0)
+
+
+def test_source_is_shown(creel):
+    """config.md Mounts: /mounts/*/source: MUST: a source that is only a name is in the mount table."""
+    def change(spec):
+        spec["mounts"][-1]["source"] = "my-cgroup"
+        add_mount(spec, "/mnt", "tmpfs", "my-tmpfs")
+    report = creel.probe("mounts", change=change)
+    assert mount_at(report, "/mnt")["source"] == "my-tmpfs"
+    assert mount_at(report, "/sys/fs/cgroup")["source"] == "my-cgroup"
+
+
 def test_usual_filesystems(creel):
     """config-linux.md Default Filesystems: /proc,/sys,/dev/pts,/dev/shm: SHOULD: the usual
     configuration gives all of them, of the right types."""
