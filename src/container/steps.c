@@ -3,6 +3,7 @@
 
 #include <creel/create.h>
 #include <creel/error.h>
+#include <creel/fault.h>
 #include <creel/log.h>
 #include <creel/trace.h>
 
@@ -36,7 +37,9 @@ int steps_run(const struct step *steps, size_t n, struct create *create, struct 
 		struct error trouble = { 0 };
 		uint64_t start = trace_now(create->runtime->trace);
 
-		if (steps[i].make(create, err) == 0) {
+		if (fault_point(FAULT_BEFORE, steps[i].name, err) == 0 &&
+		    steps[i].make(create, err) == 0 &&
+		    fault_point(FAULT_AFTER, steps[i].name, err) == 0) {
 			trace_span(create->runtime->trace, "P", steps[i].name, start);
 			continue;
 		}
