@@ -162,16 +162,23 @@ def test_signals_give_128_and_their_number(creel, name):
     container = creel.id()
     with creel.spawn("run", "--bundle", bundle.write().path, container) as run:
         wait_until(lambda: creel.run("state", container).code == 0, "the state exists")
-        creel.wait_status(container, "running")
+        wait_for_program(creel, container, "/bin/busybox")
         creel.ok("kill", container, name)
         assert run.wait().code == 128 + number
+
+
+def wait_for_program(creel, name, path):
+    """Waits for the execve: a signal that comes before it ends the set-up, which is an error."""
+    creel.wait_status(name, "running")
+    exe = f"/proc/{creel.state(name)['pid']}/exe"
+    wait_until(lambda: os.readlink(exe) == path, f"{path} runs")
 
 
 def test_killed_process_1_gives_137(creel, sleeper):
     name = creel.id()
     with creel.spawn("run", "--bundle", sleeper.path, name) as run:
         wait_until(lambda: name in creel.ids(), "it is listed")
-        creel.wait_status(name, "running")
+        wait_for_program(creel, name, "/bin/probe")
         creel.ok("kill", name, "KILL")
         result = run.wait()
     assert (result.code, result.err) == (137, "")
