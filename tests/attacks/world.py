@@ -157,6 +157,7 @@ class World:
         self.results = []
         self.names = []
         self.planted_pid = None
+        self.deleted = None
         self.caller = None
         self._processes = []
 
@@ -291,11 +292,11 @@ class World:
         return name, self.command("create", "--bundle", self.bundle, *options, name, **more)
 
     def delete(self, name):
-        """`delete --force`, whatever it says."""
+        """`delete --force`, whatever it says; what it says is kept for the report of a leak."""
         if not self.plant:
-            subprocess.run([self.runtime, "--root", self.state, "delete", "--force", name],
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, timeout=TIMEOUT, check=False)
+            self.deleted = subprocess.run(
+                [self.runtime, "--root", self.state, "delete", "--force", name],
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=False)
 
     @contextlib.contextmanager
     def running(self, spec=None, *options, **more):
@@ -372,7 +373,8 @@ class World:
                 while os.waitpid(-1, os.WNOHANG) != (0, 0):
                     pass
             time.sleep(0.01)
-        return found + ([f"O6: {text}" for text in left] if leaks else [])
+        said = f" after {self.deleted.stderr!r}" if self.deleted else ""
+        return found + ([f"O6: {text}{said}" for text in left] if leaks else [])
 
     def close(self):
         """Removes everything."""

@@ -141,6 +141,21 @@ static void test_a_log_that_cannot_be_opened(void **state)
 	check_text(err.what, "cannot open the log /nonexistent/log");
 }
 
+/* Who may write to the log's directory must not choose what is appended to. */
+static void test_a_link_is_not_followed(void **state)
+{
+	struct error err = { .kind = ERROR_NONE };
+
+	(void)state;
+	unlink(path);
+	check(symlink("/nonexistent", path) == 0);
+	check(log_open(path, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR, &err) == -1);
+	check(err.errnum == ELOOP);
+	unlink(path);
+	open_log(NULL, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	check(log_open("/dev/stderr", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR, &err) == 0);
+}
+
 static void test_text_records(void **state)
 {
 	(void)state;
@@ -354,6 +369,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_file_is_made_at_once),
 		cmocka_unit_test(test_a_log_that_cannot_be_opened),
+		cmocka_unit_test(test_a_link_is_not_followed),
 		cmocka_unit_test(test_text_records),
 		cmocka_unit_test(test_json_records),
 		cmocka_unit_test(test_levels),

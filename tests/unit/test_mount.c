@@ -136,6 +136,28 @@ static void test_the_root_is_refused(void **state)
 	}
 }
 
+static void test_nothing_covers_proc(void **state)
+{
+	auto_fd root = prepare();
+
+	(void)state;
+	assert_int_equal(apply(root, OP(.kind = MOUNT_BIND, .source = "/mnt/outside",
+					.target = "/proc", .where = "/mounts/0")),
+			 -1);
+	assert_int_equal(err.kind, ERROR_CONFIG);
+	assert_contains(err.what, "not a procfs");
+
+	err = (struct error){ 0 };
+	must_work(apply(root, OP(.kind = MOUNT_BIND, .source = "/proc", .target = "/proc")));
+	assert_int_equal(symlink("/proc/self/attr", "/mnt/root/link"), 0);
+	assert_int_equal(apply(root, OP(.kind = MOUNT_BIND, .source = "/mnt/outside",
+					.target = "/link", .where = "/mounts/1")),
+			 -1);
+	assert_int_equal(err.kind, ERROR_CONFIG);
+	assert_contains(err.what, "inside /proc");
+	assert_int_equal(umount2("/mnt/root/proc", MNT_DETACH), 0);
+}
+
 static void test_binds(void **state)
 {
 	auto_fd root = prepare();
@@ -949,6 +971,7 @@ int main(void)
 		TEST(test_new_filesystem),
 		TEST(test_kernel_words),
 		TEST(test_the_root_is_refused),
+		TEST(test_nothing_covers_proc),
 		TEST(test_binds),
 		TEST(test_relative_sources),
 		TEST(test_recursive_binds),
