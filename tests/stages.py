@@ -56,11 +56,18 @@ def script_stage(name, minutes, *command):
     return Stage(name, [[str(TOP / "tests" / command[0]), *command[1:]]], minutes, needs_root=True)
 
 
-def vm_stage(name, minutes):
+def vm_stage(name, minutes, *arguments):
     """Runs what needs every controller and systemd, in one boot of a virtual machine."""
-    result = TOP / "build" / "results" / f"{name}.xml"
-    return Stage(name, [[str(TOP / "tests" / "vm" / "run"), "--results", str(result.parent)]],
-                 minutes, [result], needs_root=True)
+    result = TOP / "build" / "results" / name / "full-lab.xml"
+    command = [str(TOP / "tests" / "vm" / "run"), "--results", str(result.parent), *arguments]
+    return Stage(name, [command], minutes, [result], needs_root=True)
+
+
+def engines_stage(name, minutes):
+    """Runs the engines with build/creel, with their usual runtime, and with one that does nothing."""
+    results = TOP / "build" / "results" / name
+    return Stage(name, [[str(TOP / "tests" / "engines" / "run"), "--results", str(results)]],
+                 minutes, [results / "junit.xml"], needs_root=True)
 
 
 def stages(options):
@@ -77,7 +84,9 @@ def stages(options):
         pytest_stage("system", "system", 15),
         pytest_stage("spec", "spec", 15),
         script_stage("fast-lab", 10, "spec/differential.py"),
+        engines_stage("engines", 8),
         vm_stage("full-lab", 15),
+        vm_stage("spec-vm", 10, "-m", "controller", "tests/spec"),
     ]
 
 

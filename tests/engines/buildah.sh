@@ -43,6 +43,12 @@ tidy()
 	[ -z "$(ls /run/creel/ 2>/dev/null)" ] || { echo "left in /run/creel:"; ls /run/creel; return 1; }
 }
 
+# After a case that hangs.
+recover()
+{
+	:
+}
+
 teardown()
 {
 	:

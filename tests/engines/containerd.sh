@@ -163,6 +163,12 @@ tidy()
 		{ echo "left:"; ls /run/containerd/runc/*; return 1; }
 }
 
+# After a case that hangs.
+recover()
+{
+	:
+}
+
 teardown()
 {
 	kill "$(cat /tmp/engines/containerd.pid)"

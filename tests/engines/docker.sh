@@ -67,12 +67,26 @@ roots()
 
 tidy()
 {
-	local all
+	local all name
+
+	# What a case that failed has left running.
+	for name in live remap; do
+		[ ! -e "/tmp/engines/$name/pid" ] || daemon_stop "$name"
+	done
 
 	all=$(docker ps -aq)
 	[ -z "$all" ] || docker rm -f $all >/dev/null
 	empty() { [ -z "$(roots)" ]; }
 	soon empty
+}
+
+# After a case that hangs: dockerd waits for ever for the terminal of a runtime that makes none.
+recover()
+{
+	kill -KILL -- "-$(cat /tmp/engines/main/pid)"
+	rm -f /tmp/engines/main/pid
+	daemon main
+	tidy
 }
 
 teardown()

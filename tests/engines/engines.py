@@ -28,8 +28,8 @@ exec {runtime} "$@"
 """
 
 
-def read_cases(path, lab):
-    """[(name, script)] of the cases in PATH that this laboratory can run."""
+def read_cases(path, lab, full_only):
+    """[(name, script)] of the cases in PATH that this laboratory can run, or that only the full one can."""
     cases = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -41,19 +41,26 @@ def read_cases(path, lab):
         if not match:
             sys.exit(f"{path}:{number}: neither the head of a case nor indented")
         cases.append((match[1], match[2], []))
-    return [(name, "\n".join(script)) for name, only, script in cases if only in (None, lab)]
+    return [(name, "\n".join(script)) for name, only, script in cases
+            if only == lab or (only is None and not full_only)]
 
 
 def install(runtime):
     """Puts the runtime where engines look for it: by its configured path, and as plain runc in PATH for BuildKit."""
     shutil.rmtree(WORK, ignore_errors=True)
     (WORK / "path").mkdir(parents=True)
-    os.chmod(WORK, 0o755)
+    WORK.chmod(0o1777)
     CALLS.write_text("")
     CALLS.chmod(0o666)
     for place in (pathlib.Path("/usr/bin/creel"), WORK / "path" / "runc"):
         place.write_text(WRAPPER.format(calls=CALLS, runtime=runtime))
         place.chmod(0o755)
+
+
+def setting(name):
+    """What the engine's script says in a line "# name: value"."""
+    match = re.search(rf"^# {name}: (\S+)", (WORK / "engine.sh").read_text(), re.M)
+    return match[1] if match else None
 
 
 def started(since):
@@ -66,6 +73,8 @@ def bash(script, log, seconds):
     """The exit status of SCRIPT after the engine's prelude, or None when it took too long."""
     command = ["bash", "-eu", "-o", "pipefail", "-c", '. "$1"; . "$2"\neval "$3"', "case",
                str(HERE / "prelude.sh"), str(WORK / "engine.sh"), script]
+    if setting("user"):
+        command.insert(0, "as-user")
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                              start_new_session=True, cwd=WORK)
     try:
@@ -91,7 +100,9 @@ def run_case(name, script, seconds):
             reason = "the engine did not call the runtime"
         log.flush()
         output = (WORK / "case.log").read_bytes()[-3000:].decode(errors="replace")
-        tidy = bash("tidy", log, 120)
+        tidy = bash("tidy", log, seconds)
+        if tidy is None:
+            bash("recover", log, 60)
         if tidy != 0 and not reason:
             reason = f"tidying up afterwards: status {tidy}"
             output = (WORK / "case.log").read_bytes()[-3000:].decode(errors="replace")
@@ -103,6 +114,7 @@ def main():
     """0 when all cases ran, whatever came of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="run only cases whose name matches this")
+    parser.add_argument("--full", action="store_true", help="only what needs the full laboratory")
     parser.add_argument("--seconds", type=int, default=30, help="the longest that a case may take")
     parser.add_argument("engine")
     parser.add_argument("name", help="what the runtime is called in the table")
@@ -114,9 +126,10 @@ def main():
         sys.exit("engines.py runs in a laboratory only: use tests/engines/run")
     install(options.runtime)
     shutil.copy(HERE / f"{options.engine}.sh", WORK / "engine.sh")
-    tries = re.search(r"^# tries: (\d+)", (WORK / "engine.sh").read_text(), re.M)
-    tries = int(tries[1]) if tries else 1
-    cases = [case for case in read_cases(HERE / f"{options.engine}.cases", lab)
+    tries = int(setting("tries") or 1)
+    # As an ordinary user there is nothing but the full laboratory.
+    full_only = options.full and not setting("user")
+    cases = [case for case in read_cases(HERE / f"{options.engine}.cases", lab, full_only)
              if re.search(options.only, case[0])]
     rows = []
     with open(WORK / "setup.log", "w+b") as log:
