@@ -20,13 +20,14 @@
  *	     end of file: it worked; ERROR: it did not
  *
  * Where nothing is joined and neither a user nor a time namespace is made there is no S: P clones I itself.
- * LOG, CONSOLE, LISTENER and ERROR may come from S or I at any time.  End of file anywhere else means that the other side died;
+ * LOG, CONSOLE, LISTENER, HOOKS and ERROR may come from S or I at any time.  End of file anywhere else means that the other side died;
  * nobody ever blocks on a dead peer.  S and I never write to stderr: P is the only voice.
  */
 #pragma once
 
 #include <creel/compiler.h>
 #include <creel/error.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum message_kind {
@@ -43,6 +44,7 @@ enum message_kind {
 	MESSAGE_LOG,	    /* NUMBER: level; ERROR.what: text */
 	MESSAGE_CONSOLE,    /* with the pty's master */
 	MESSAGE_LISTENER,   /* NUMBER: the seccomp listener's descriptor in I, for pidfd_getfd(2) */
+	MESSAGE_HOOKS,	    /* NUMBER: 1 the container's hooks begin to run, 0 they ended */
 	MESSAGE_ERROR,
 };
 
@@ -61,5 +63,10 @@ int message_receive(int channel, struct message *message, int *fd, int timeout_m
 		    struct error *err) must_check;
 /* Waits for exactly KIND; end of file or anything else is an error. */
 int message_expect(int channel, enum message_kind kind, int timeout_ms, struct error *err) must_check;
+/*
+ * How long the other side may be silent: TIMEOUT_MS (of --timeout) when it is not negative; else without end while HOOKS run, which
+ * are the user's and have timeouts of their own, and a minute where only the kernel is at work.
+ */
+int message_patience(int timeout_ms, bool hooks) must_check;
 /* From now on the log of this process goes to CHANNEL as LOG messages. */
 void message_log_to(int *channel);

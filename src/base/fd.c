@@ -15,9 +15,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+/* An engine that does not take what it asked for hangs its own container, not us. */
+#define PEER_TIMEOUT_S 10
 
 void fd_close(int *fd)
 {
@@ -82,6 +86,7 @@ static int socket_open(int type, struct error *err)
 
 static int connect_at(int dir, const char *name, int type, struct error *err)
 {
+	const struct timeval patience = { .tv_sec = PEER_TIMEOUT_S };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	/* sun_path holds 108 bytes; /proc/self/fd/N stands for a name of any length. */
 	auto_fd place = openat(dir, name, O_PATH | O_CLOEXEC);
@@ -92,6 +97,9 @@ static int connect_at(int dir, const char *name, int type, struct error *err)
 	connection = socket_open(type, err);
 	if (connection < 0)
 		return -1;
+	/* Also of connect(2), where too many wait already that the listener should accept. */
+	if (setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return error_system(err, errno, "cannot set a deadline for the socket %s", name);
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", place);
 	if (connect(connection, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		error_system(err, errno, "cannot connect to %s", name);

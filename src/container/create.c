@@ -215,16 +215,14 @@ bool create_needs_stage(const struct create *create)
 	       (create->plan.namespaces.create & (CLONE_NEWUSER | CLONE_NEWTIME));
 }
 
-/*
- * The cgroup namespace is made by I itself: its root is where the process is, not where it was cloned from.  The root of the
- * message queues belongs to whoever makes the IPC namespace: with a user namespace that is I too, when it has its root's ids.
- */
+/* The cgroup namespace is made by I itself: its root is where the process is, not where it was cloned from.  IPC too, with a
+ * user namespace: the root of the message queues belongs to who makes it, and only I has ids that are mapped. */
 uint64_t create_clone_flags(const struct create *create)
 {
-	uint64_t flags = create->plan.namespaces.create &
-			 ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWTIME);
+	uint64_t later = CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWTIME;
 
-	return create->plan.namespaces.create & CLONE_NEWUSER ? flags & ~(uint64_t)CLONE_NEWIPC : flags;
+	return create->plan.namespaces.create &
+	       ~(create->plan.namespaces.create & CLONE_NEWUSER ? later | CLONE_NEWIPC : later);
 }
 
 static int make_stage(struct create *create, struct error *err)
@@ -315,7 +313,8 @@ static int make_namespaces(struct create *create, struct error *err)
 		create->init_fd = process_open(create->init, err);
 		if (create->init_fd < 0)
 			return -1;
-		if (process_wait(create->stage_fd, create->runtime->timeout_ms, &status, err) < 0)
+		if (process_wait(create->stage_fd, message_patience(create->runtime->timeout_ms, false),
+				 &status, err) < 0)
 			return -1;
 		fd_close(&create->stage_fd);
 		create->stage = 0;
@@ -495,7 +494,8 @@ static int make_published(struct create *create, struct error *err)
 	if (message_send(create->channel, MESSAGE_COMMIT, 0, -1, err) < 0)
 		return -1;
 
-	int got = message_receive(create->channel, &message, NULL, create->runtime->timeout_ms, err);
+	int got = message_receive(create->channel, &message, NULL,
+				  message_patience(create->runtime->timeout_ms, false), err);
 
 	if (got < 0)
 		return -1;

@@ -117,6 +117,7 @@ static int answer(struct create *create, struct message *message, int *fd, enum 
 	case MESSAGE_HOOKS_DONE:
 	case MESSAGE_COMMIT:
 	case MESSAGE_START:
+	case MESSAGE_HOOKS:
 		break;
 	}
 	return error_system(err, EPROTO, "the container's process sent message %d out of turn",
@@ -125,11 +126,13 @@ static int answer(struct create *create, struct message *message, int *fd, enum 
 
 int create_serve(struct create *create, enum message_kind end, struct error *err)
 {
+	bool hooks = false;
+
 	for (;;) {
 		struct message message;
 		auto_fd fd = -1;
 		int got = message_receive(create->channel, &message, &fd,
-					  create->runtime->timeout_ms, err);
+					  message_patience(create->runtime->timeout_ms, hooks), err);
 
 		if (got < 0 && err->errnum == ETIMEDOUT && create->init > 0) {
 			char name[64];
@@ -141,6 +144,10 @@ int create_serve(struct create *create, enum message_kind end, struct error *err
 			return -1;
 		if (got == 0)
 			return explain_death(create, err);
+		if (message.kind == MESSAGE_HOOKS) {
+			hooks = message.number;
+			continue;
+		}
 
 		int answered = answer(create, &message, &fd, end, err);
 

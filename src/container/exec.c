@@ -160,11 +160,17 @@ static void never_returns stage(struct exec *exec)
 
 /* ---- P ---- */
 
+/* In a container that is paused it waits for as long as that is, if that is what was asked for. */
+static int patience(const struct exec *exec)
+{
+	return message_patience(exec->runtime->timeout_ms, exec->options->ignore_paused);
+}
+
 static int receive(struct exec *exec, struct message *message, struct error *err)
 {
 	for (;;) {
 		auto_fd fd = -1;
-		int got = message_receive(exec->channel, message, &fd, exec->runtime->timeout_ms, err);
+		int got = message_receive(exec->channel, message, &fd, patience(exec), err);
 
 		if (got <= 0)
 			return got;
@@ -232,7 +238,7 @@ static int start(struct exec *exec, struct error *err)
 	exec->pid = message.number;
 	exec->pidfd = process_open(exec->pid, err);
 	if (exec->pidfd < 0 ||
-	    process_wait(exec->stage_fd, exec->runtime->timeout_ms, &status, err) < 0 ||
+	    process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ||
 	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
 	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
 	    publish(exec, err) < 0 || message_send(exec->channel, MESSAGE_START, 0, -1, err) < 0 ||

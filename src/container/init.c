@@ -54,6 +54,7 @@ static int run_inner_hooks(struct init *init, enum oci_hook_kind kind, enum oci_
 			   struct error *err)
 {
 	struct arena *arena = init->create->runtime->arena;
+	int channel = init->control >= 0 ? init->control : init->channel;
 	struct oci_state state;
 
 	if (!hooks_of(init, kind))
@@ -69,7 +70,10 @@ static int run_inner_hooks(struct init *init, enum oci_hook_kind kind, enum oci_
 		.timeout_ms = -1,
 	};
 
-	return hooks_run(arena, &run, err);
+	/* Whoever waits for us knows then that it is not us that it waits for. */
+	if (message_send(channel, MESSAGE_HOOKS, 1, -1, err) < 0 || hooks_run(arena, &run, err) < 0)
+		return -1;
+	return message_send(channel, MESSAGE_HOOKS, 0, -1, err);
 }
 
 static int become_root(struct init *init, struct error *err)

@@ -10,6 +10,8 @@
 #include <creel/fd.h>
 #include <creel/log.h>
 
+#define SILENCE_MS 60000
+
 int message_send(int channel, enum message_kind kind, int number, int fd, struct error *err)
 {
 	const struct message message = { .kind = kind, .number = number };
@@ -44,6 +46,12 @@ int message_expect(int channel, enum message_kind kind, int timeout_ms, struct e
 	if (message.kind != kind)
 		return error_system(err, EPROTO, "message %d came instead of %d", message.kind, kind);
 	return 0;
+}
+
+int message_patience(int timeout_ms, bool hooks)
+{
+	/* A thousand containers that start at once on two processors need seconds; a dead disk needs for ever. */
+	return timeout_ms >= 0 ? timeout_ms : hooks ? -1 : SILENCE_MS;
 }
 
 static void send_log(void *argument, enum log_level level, const char *text)

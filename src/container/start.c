@@ -51,14 +51,15 @@ static int check_executed(const struct start *start, struct error *err)
 
 int start_init(const struct start *start, struct error *err)
 {
-	int control = start->control, timeout_ms = start->timeout_ms;
-	bool executes = false;
+	int control = start->control;
+	bool executes = false, hooks = false;
 
 	if (message_send(control, MESSAGE_START, 0, -1, err) < 0)
 		return -1;
 	for (;;) {
 		struct message message;
-		int got = message_receive(control, &message, NULL, timeout_ms, err);
+		int got = message_receive(control, &message, NULL,
+					  message_patience(start->timeout_ms, hooks), err);
 
 		if (got < 0)
 			return error_while(err, "waiting for the container's program");
@@ -66,6 +67,8 @@ int start_init(const struct start *start, struct error *err)
 			return executes ? check_executed(start, err) : ended_early(err);
 		if (message.kind == MESSAGE_EXEC) {
 			executes = true;
+		} else if (message.kind == MESSAGE_HOOKS) {
+			hooks = message.number;
 		} else if (message.kind == MESSAGE_LOG) {
 			log_record((enum log_level)message.number, "%s", message.error.what);
 		} else if (message.kind == MESSAGE_ERROR) {

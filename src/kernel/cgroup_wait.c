@@ -20,6 +20,8 @@
 
 enum {
 	EVENTS_SIZE = 256,
+	/* How often a wait for the freezer looks whether another command was later. */
+	LOOK_MS = 50,
 	/* Four million pids (the kernel's limit) of seven digits and a newline. */
 	PROCS_MAX = 32 << 20,
 	/* What is named in a message. */
@@ -325,13 +327,32 @@ static int explain_freeze(int fd, bool frozen, int timeout_ms, struct error *err
 			  text[0] ? text : "(none is left)");
 }
 
+/*
+ * 1, 0 after TIMEOUT_MS, or -1.  When somebody else has asked for the opposite since, it will never be as we want it, and it is as if
+ * it had been for a moment.
+ */
+static int wait_frozen(int fd, bool frozen, int timeout_ms, struct error *err)
+{
+	int64_t deadline = now_ms() + timeout_ms;
+
+	for (;;) {
+		int64_t left = deadline - now_ms();
+		int done = wait_event(fd, "frozen", frozen, left < LOOK_MS ? (int)left : LOOK_MS, err);
+
+		if (done || left <= LOOK_MS)
+			return done;
+		if (cgroup_is_frozen(fd) == !frozen)
+			return 1;
+	}
+}
+
 int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct error *err)
 {
 	int done;
 
 	if (file_write_kernel(fd, "cgroup.freeze", frozen ? "1" : "0", err) < 0)
 		return error_while(err, "cannot %s the cgroup", frozen ? "freeze" : "thaw");
-	done = wait_event(fd, "frozen", frozen, timeout_ms, err);
+	done = wait_frozen(fd, frozen, timeout_ms, err);
 	if (done < 0 && frozen)
 		thaw_again(fd);
 	if (done < 0)

@@ -97,6 +97,16 @@ static void test_foreign_records_are_refused(void **state)
 	close(ends[1]);
 }
 
+static void test_patience(void **state)
+{
+	(void)state;
+	check_int(message_patience(300, false), 300);
+	check_int(message_patience(300, true), 300);
+	check_int(message_patience(0, false), 0);
+	check_int(message_patience(-1, true), -1);
+	check(message_patience(-1, false) >= 10000);
+}
+
 static void test_log_records_become_messages(void **state)
 {
 	struct error err = { 0 };
@@ -132,6 +142,7 @@ int main(void)
 		cmocka_unit_test(test_an_error_crosses_as_it_is),
 		cmocka_unit_test(test_expect_takes_only_what_it_expects),
 		cmocka_unit_test(test_foreign_records_are_refused),
+		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_log_records_become_messages),
 	};
 
