@@ -1,12 +1,13 @@
 /*
- * SECURITY T3, the supervisor: runs a command under ptrace and stops each of its processes before every system call that takes
- * a path, until it becomes the payload.  Before one of them, chosen by process and number, it changes the file system; the same
- * choice means the same interleaving.
+ * SECURITY T3, the supervisor: runs a command under ptrace and stops each of its processes before
+ *every system call that takes a path, until it becomes the payload.  Before one of them, chosen by
+ *process and number, it changes the file system; the same choice means the same interleaving.
  *
  *	interleave REPORT PAYLOAD ROLE CALL BACK HOW ONE OTHER COMMAND [ARGUMENT...]
  *
- * ROLE counts processes in the order of their birth, -1 means all together.  Before call number CALL (from 0; -1: never) it
- * does HOW with ONE and OTHER (exchange, rename or bind), and undoes that BACK path calls of the same role later (0: in the end).
+ * ROLE counts processes in the order of their birth, -1 means all together.  Before call number
+ *CALL (from 0; -1: never) it does HOW with ONE and OTHER (exchange, rename or bind), and undoes
+ *that BACK path calls of the same role later (0: in the end).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,19 +24,22 @@
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
-#define TASKS 512
+#define TASKS	      512
 
 static const long path_calls[] = {
-	SYS_openat,	SYS_openat2,	SYS_open_tree,	SYS_move_mount,	  SYS_mkdirat,	 SYS_mknodat,
-	SYS_symlinkat,	SYS_linkat,	SYS_unlinkat,	SYS_renameat2,	  SYS_mount,	 SYS_umount2,
-	SYS_pivot_root, SYS_chroot,	SYS_chdir,	SYS_fchdir,	  SYS_newfstatat, SYS_statx,
-	SYS_readlinkat, SYS_faccessat,	SYS_faccessat2, SYS_fchownat,	  SYS_fchmodat,	 SYS_execve,
-	SYS_execveat,	SYS_fsmount,	SYS_statfs,	SYS_fspick,	  SYS_mount_setattr, SYS_utimensat,
-	SYS_connect,	SYS_bind,	SYS_truncate,	SYS_fstatfs,	  SYS_fchown,	 SYS_setns,
+	SYS_openat,	SYS_openat2,	SYS_open_tree,	SYS_move_mount,	   SYS_mkdirat,
+	SYS_mknodat,	SYS_symlinkat,	SYS_linkat,	SYS_unlinkat,	   SYS_renameat2,
+	SYS_mount,	SYS_umount2,	SYS_pivot_root, SYS_chroot,	   SYS_chdir,
+	SYS_fchdir,	SYS_newfstatat, SYS_statx,	SYS_readlinkat,	   SYS_faccessat,
+	SYS_faccessat2, SYS_fchownat,	SYS_fchmodat,	SYS_execve,	   SYS_execveat,
+	SYS_fsmount,	SYS_statfs,	SYS_fspick,	SYS_mount_setattr, SYS_utimensat,
+	SYS_connect,	SYS_bind,	SYS_truncate,	SYS_fstatfs,	   SYS_fchown,
+	SYS_setns,
 #ifdef __x86_64__
-	SYS_open,	SYS_mkdir,	SYS_mknod,	SYS_symlink,	  SYS_stat,	 SYS_lstat,
-	SYS_readlink,	SYS_access,	SYS_chmod,	SYS_chown,	  SYS_lchown,	 SYS_unlink,
-	SYS_rename,	SYS_rmdir,	SYS_link,	SYS_creat,
+	SYS_open,	SYS_mkdir,	SYS_mknod,	SYS_symlink,	   SYS_stat,
+	SYS_lstat,	SYS_readlink,	SYS_access,	SYS_chmod,	   SYS_chown,
+	SYS_lchown,	SYS_unlink,	SYS_rename,	SYS_rmdir,	   SYS_link,
+	SYS_creat,
 #endif
 };
 

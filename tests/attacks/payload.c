@@ -1,6 +1,7 @@
 /*
- * What a hostile container, or a process that shares a volume with one, does to its runtime.  Static, like the probe, so that it
- * runs in any rootfs.  It prints what it got; the tests decide whether it should have.
+ * What a hostile container, or a process that shares a volume with one, does to its runtime.
+ * Static, like the probe, so that it runs in any rootfs.  It prints what it got; the tests decide
+ * whether it should have.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -49,7 +50,8 @@ static int run_exchange(char **argv)
 	return 0;
 }
 
-/* Where am I really?  CANARY is an absolute path of the host, tried from here and every directory above. */
+/* Where am I really?  CANARY is an absolute path of the host, tried from here and every directory
+ * above. */
 static int run_walk(char **argv)
 {
 	char cwd[4096] = "";
@@ -127,7 +129,8 @@ static int run_snoop(char **argv)
 		struct dirent *entry;
 
 		while (proc && (entry = readdir(proc)))
-			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && strcmp(entry->d_name, own) != 0)
+			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			    strcmp(entry->d_name, own) != 0)
 				snoop_process(entry->d_name, argv[0]);
 		if (proc)
 			closedir(proc);
@@ -155,7 +158,8 @@ static void overwrite(int fd)
 		puts("written");
 	close(writer);
 
-	int tree = (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC);
+	int tree = (int)syscall(SYS_open_tree, fd, "",
+				AT_EMPTY_PATH | 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC);
 
 	if (tree >= 0) {
 		syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr));
@@ -168,7 +172,8 @@ static void overwrite(int fd)
 	close(tree);
 }
 
-/* T5: keeps what /proc/PID/exe of others is for so many seconds, and overwrites it at once and in the end. */
+/* T5: keeps what /proc/PID/exe of others is for so many seconds, and overwrites it at once and in
+ * the end. */
 static int run_grab(char **argv)
 {
 	double end = now() + strtod(argv[0], NULL);
@@ -206,7 +211,8 @@ static int run_grab(char **argv)
 	return 0;
 }
 
-/* CVE-2016-10124, CVE-2017-5226: puts a line into the input queue of whoever shares our terminal. */
+/* CVE-2016-10124, CVE-2017-5226: puts a line into the input queue of whoever shares our terminal.
+ */
 static int run_inject(char **argv)
 {
 	static const char line[] = "injected\n";
@@ -249,7 +255,9 @@ static long int80(long nr, long a, long b, long c)
 	long result = -ENOSYS;
 
 #ifdef __x86_64__
-	__asm__ volatile("int $0x80" : "=a"(result) : "a"(nr), "b"(a), "c"(b), "d"(c)
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(nr), "b"(a), "c"(b), "d"(c)
 			 : "memory", "r8", "r9", "r10", "r11");
 #else
 	(void)nr, (void)a, (void)b, (void)c;
@@ -287,9 +295,13 @@ static const struct {
 	const char *name;
 	int (*run)(char **argv);
 } commands[] = {
-	{ "exchange", run_exchange }, { "walk", run_walk },	  { "snoop", run_snoop },
-	{ "grab", run_grab },	  { "inject", run_inject }, { "writable", run_writable },
-	{ "doors", run_doors },
+	{"exchange",  run_exchange},
+	      { "walk",	run_walk	 },
+	{ "snoop",	   run_snoop   },
+	{ "grab",	  run_grab	   },
+	      { "inject",	  run_inject  },
+	{ "writable", run_writable},
+	{ "doors",	   run_doors   },
 };
 
 int main(int argc, char **argv)
