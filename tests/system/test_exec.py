@@ -93,8 +93,9 @@ def test_signals(creel, root, number):
 
 def test_signals_are_forwarded(creel, root):
     with creel.spawn("exec", root, "/bin/busybox", "sleep", "100") as command:
-        wait_until(lambda: len(creel.ok("ps", "-f", "json", root).json()) == 2, "it runs")
-        time.sleep(0.05)
+        wait_until(lambda: "/bin/busybox" in [os.readlink(f"/proc/{pid}/exe") for pid in
+                                              creel.ok("ps", "-f", "json", root).json()],
+                   "it runs")
         os.kill(command.pid, signal.SIGTERM)
         assert command.wait().code == 143
 
@@ -401,7 +402,9 @@ def test_delete_during_a_long_exec(creel):
     container = creel.create(creel.bundle("/bin/probe", "sleep"))
     creel.ok("start", container)
     with creel.spawn("exec", container, "/bin/probe", "sleep") as command:
-        wait_until(lambda: len(creel.ok("ps", "-f", "json", container).json()) == 2, "it runs")
+        wait_until(lambda: [os.readlink(f"/proc/{pid}/exe") for pid in
+                            creel.ok("ps", "-f", "json", container).json()]
+                   == ["/bin/probe"] * 2, "it runs")
         creel.ok("delete", "--force", container)
         assert command.wait().code == 137
 
