@@ -81,11 +81,12 @@ def stages(options):
         script_stage("farm", 10, "attacks/farm.py", "--quick"),
         script_stage("interleave", 10, "attacks/interleave.py", "--limit", "2500"),
         script_stage("trace", 5, "attacks/trace_lint.py"),
+        script_stage("faults", 8, "fault/run", "--quick"),
         pytest_stage("system", "system", 15),
         pytest_stage("spec", "spec", 15),
         script_stage("fast-lab", 10, "spec/differential.py"),
         engines_stage("engines", 8),
-        vm_stage("full-lab", 15),
+        vm_stage("full-lab", 18),
         vm_stage("spec-vm", 10, "-m", "controller", "tests/spec"),
     ]
 

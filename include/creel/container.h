@@ -50,6 +50,9 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 /* Opens ROOT/ID, takes LOCK, reads the state, asks the status: "container does not exist". */
 int container_open(struct runtime *runtime, const char *id, enum container_lock lock,
 		   struct container *container, struct error *err) must_check;
+/* The same with an exclusive lock for a container whose state.json is damaged: what else tells of it, as for a half-made one. */
+int container_open_remains(struct runtime *runtime, const char *id, struct container *container,
+			   struct error *err) must_check;
 /* Lets other commands in while `run` only watches; and takes the lock again: 1, or 0 when it was deleted meanwhile. */
 void container_unlock(const struct container *container);
 int container_lock_again(struct runtime *runtime, const struct container *container,

@@ -180,6 +180,14 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 	return -1;
 }
 
+/* What the links tell where there is no state.json, or none that can be read. */
+static void take_remains(struct runtime *runtime, struct container *container)
+{
+	container->state = (struct state){ .id = arena_strdup(runtime->arena, container->id) };
+	state_read_remains(runtime->arena, container->dir, &container->state);
+	container->status = OCI_STATUS_CREATING;
+}
+
 static int read_state(struct runtime *runtime, struct container *container, struct error *err)
 {
 	struct error missing = { 0 };
@@ -191,17 +199,16 @@ static int read_state(struct runtime *runtime, struct container *container, stru
 		}
 		/* Its create died before the first write. */
 		error_ignore(&missing, "a half-made container has no state yet");
-		container->state = (struct state){ .id = arena_strdup(runtime->arena, container->id) };
-		state_read_remains(runtime->arena, container->dir, &container->state);
-		container->status = OCI_STATUS_CREATING;
+		take_remains(runtime, container);
 		return 0;
 	}
 	return state_status(runtime->procfs, runtime->cgroup_root, container->dir,
 			    &container->state, &container->status, err);
 }
 
-int container_open(struct runtime *runtime, const char *id, enum container_lock kind,
-		   struct container *container, struct error *err)
+/* Opens ROOT/ID and takes the lock. */
+static int open_directory(struct runtime *runtime, const char *id, enum container_lock kind,
+			  struct container *container, struct error *err)
 {
 	*container = (struct container){ .dir = -1, .id = id };
 
@@ -220,7 +227,7 @@ int container_open(struct runtime *runtime, const char *id, enum container_lock 
 					    runtime->root_path, id);
 		}
 		if (kind == CONTAINER_NO_LOCK)
-			break;
+			return 0;
 		if (lock(container->dir, kind, id, err) < 0) {
 			container_close(container);
 			return -1;
@@ -229,15 +236,30 @@ int container_open(struct runtime *runtime, const char *id, enum container_lock 
 		int still = is_still(runtime->root, id, container->dir, err);
 
 		if (still > 0)
-			break;
+			return 0;
 		container_close(container);
 		if (still < 0)
 			return -1;
 	}
-	if (read_state(runtime, container, err) < 0) {
-		container_close(container);
+}
+
+int container_open(struct runtime *runtime, const char *id, enum container_lock kind,
+		   struct container *container, struct error *err)
+{
+	if (open_directory(runtime, id, kind, container, err) < 0)
 		return -1;
-	}
+	if (read_state(runtime, container, err) == 0)
+		return 0;
+	container_close(container);
+	return -1;
+}
+
+int container_open_remains(struct runtime *runtime, const char *id, struct container *container,
+			   struct error *err)
+{
+	if (open_directory(runtime, id, CONTAINER_EXCLUSIVE, container, err) < 0)
+		return -1;
+	take_remains(runtime, container);
 	return 0;
 }
 
@@ -296,10 +318,15 @@ int container_init_open(struct runtime *runtime, const struct container *contain
 			struct error *err)
 {
 	const struct state *state = &container->state;
-	uint64_t start;
+	uint64_t start, boot;
 	bool dead;
 
 	if (!state->pid.set)
+		return error_state(err, "container not running: %s", container->id);
+	/* After a reboot another process may well have its pid and, in ticks since boot, its start time. */
+	if (state->boot.set && state_boot(runtime->procfs, &boot, err) < 0)
+		return -1;
+	if (state->boot.set && boot != state->boot.value)
 		return error_state(err, "container not running: %s", container->id);
 
 	/* First the pidfd, then the start time: a pid that was reused in between is noticed. */

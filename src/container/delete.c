@@ -7,6 +7,7 @@
 #include <creel/cgroup.h>
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/log.h>
 #include <creel/process.h>
 
 #define KILL_TIMEOUT_MS 10000
@@ -74,8 +75,15 @@ int verb_delete(struct runtime *runtime, const char *id, bool force, struct erro
 
 	if (force)
 		kill_first(runtime, id);
-	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
-		return -1;
+	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0) {
+		/* Only a damaged document: what cannot be read today may be whole tomorrow. */
+		if (!force || err->kind != ERROR_CONFIG)
+			return -1;
+		log_warning("its state is damaged: %s", err->what);
+		*err = (struct error){ 0 };
+		if (container_open_remains(runtime, id, &container, err) < 0)
+			return -1;
+	}
 	if (!force && refuse(&container, err) < 0) {
 		container_close(&container);
 		return -1;
