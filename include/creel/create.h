@@ -44,6 +44,7 @@ struct create {
 	int peer;	  /* S's and I's end, until they have it */
 	pid_t stage;	  /* 0: none */
 	int stage_fd;
+	pid_t *born;	  /* shared with S: the pid of I, as soon as there is one; NULL without a stage */
 	pid_t init;
 	int init_fd;
 	int console;	   /* the pty's master for a foreground `run`, or -1 */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -235,6 +236,14 @@ static int make_stage(struct create *create, struct error *err)
 		.pidfd = stage ? &create->stage_fd : &create->init_fd,
 	};
 
+	if (stage) {
+		create->born = mmap(NULL, sizeof(*create->born), PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (create->born == MAP_FAILED) {
+			create->born = NULL;
+			return error_system(err, errno, "cannot share memory with the stage");
+		}
+	}
 	if (channel_pair(ends, err) < 0)
 		return -1;
 	create->channel = ends[0];
@@ -279,9 +288,17 @@ static void kill_and_reap(int *pidfd)
 
 static int undo_stage(struct create *create, struct error *err)
 {
-	(void)err;
 	fd_close(&create->channel);
 	kill_and_reap(&create->stage_fd);
+	/* I is our child by CLONE_PARENT, also when it died before it could say so: in a pid namespace that it joined its zombie would
+	 * keep that from ending. */
+	if (create->init_fd < 0 && create->born && *create->born > 0) {
+		create->init_fd = process_open(*create->born, err);
+		if (create->init_fd < 0)
+			error_ignore(err, "it has been reaped already");
+	}
+	if (!create->dead)
+		kill_and_reap(&create->init_fd);
 	return 0;
 }
 
@@ -394,58 +411,12 @@ static int undo_devices(struct create *create, struct error *err)
 
 /* ---- 11: inner set-up ---- */
 
-static void fill_exec_record(const struct create *create, struct exec_record *record)
-{
-	const struct oci_linux *config = create->config.linux;
-	const struct plan_namespaces *ns = &create->plan.namespaces;
-	uint64_t flags = ns->create;
-
-	for (size_t i = 0; i < ns->joins_n; i++)
-		flags |= ns->joins[i].flag;
-	*record = (struct exec_record){
-		.process = create->config.process,
-		.namespaces = { .set = true, .value = flags },
-		.user_namespace = flags & CLONE_NEWUSER,
-		.own_root = !(ns->create & CLONE_NEWNS),
-		.has_seccomp = create->seccomp.program.length > 0,
-		.seccomp_flags = { .set = true, .value = create->seccomp.program.flags },
-		.seccomp_notify = create->seccomp.program.notify,
-		.listener_path = (char *)create->seccomp.listener_path,
-		.listener_metadata = (char *)create->seccomp.listener_metadata,
-		.annotations = create->config.annotations,
-	};
-	if (!config)
-		return;
-	record->personality = config->personality;
-	record->memory_policy = config->memory_policy;
-	/* Beside the path of a namespace to join they are ignored: it has its own. */
-	if (!(ns->create & CLONE_NEWUSER))
-		return;
-	record->uid_mappings = config->uid_mappings;
-	record->gid_mappings = config->gid_mappings;
-}
-
-/* Written while I is busy with mounts, as the state is: it costs the second core. */
-static int save_exec_record(struct create *create, struct error *err)
-{
-	struct exec_record record;
-	const struct seccomp_program *program = &create->seccomp.program;
-
-	fill_exec_record(create, &record);
-	if (exec_record_write(create->container.dir, &record, err) < 0)
-		return -1;
-	if (program->length == 0)
-		return 0;
-	return file_replace(create->container.dir, STATE_SECCOMP_FILE, program->filter,
-			    program->length * sizeof(*program->filter), 0600, false, err);
-}
-
 static int make_inside(struct create *create, struct error *err)
 {
 	struct state *state = &create->container.state;
 
 	state->pid = (struct optional_uint){ .set = true, .value = (uint64_t)create->init };
-	if (save_exec_record(create, err) < 0 ||
+	if (create_save_exec_record(create, err) < 0 ||
 	    state_prepare(create->container.dir, state, err) < 0 ||
 	    create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;

@@ -12,3 +12,4 @@ int create_make_adoption(struct create *create, struct error *err);
 int create_undo_adoption(struct create *create, struct error *err);
 /* The properties of the unit that had to wait until S is gone. */
 int create_make_unit_limits(struct create *create, struct error *err);
+int create_save_exec_record(struct create *create, struct error *err);

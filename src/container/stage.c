@@ -61,6 +61,7 @@ static int make_init(struct create *create, struct error *err)
 	const struct spawn spawn = {
 		.flags = create_clone_flags(create) | CLONE_PARENT,
 		.cgroup = -1,
+		.born = create->born,
 	};
 	pid_t pid;
 
