@@ -47,6 +47,7 @@ ALLOWED = {
                                     "realpath": "the bundle, an operator's path"},
     "src/container/exec.c": {"open": "\"/\" of the container, which S has joined",
                              "unlink": "the pid file, an operator's path"},
+    "src/container/fault.c": {"open": "the environment of a test build; not in any other"},
     "src/container/init.c": {"open": "the rootfs, an operator's path, where there is no mount namespace"},
     "src/container/program.c": {"open": "the program after a failed execve, with the user's rights"},
     "src/container/hooks.c": {"chdir": "the bundle, or \"/\""},
