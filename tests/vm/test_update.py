@@ -1,6 +1,7 @@
 """`update`: every option is read back from the kernel's file; all of it is set, or nothing."""
 
 import json
+import subprocess
 import time
 
 import limits
@@ -162,3 +163,30 @@ def test_safe_while_it_allocates(creel):
             assert read(name, "memory.max") == str(size * MIB)
         assert events(name)["oom_kill"] == "0"
         assert creel.status(name) == "running"
+
+
+def test_safe_with_systemd(creel):
+    """The unit's property and the kernel's file are the same, also when the limit is refused."""
+    name = creel.id("vm")
+    bundle = limits.bundle(creel, name, "/bin/busybox", "sh", "-c", SHM,
+                           memory={"limit": 64 * MIB, "swap": 64 * MIB})
+    bundle.spec["linux"]["cgroupsPath"] = f"system.slice:creel:{name}"
+    bundle.write()
+    where = f"system.slice/creel-{name}.scope"
+
+    def check(size):
+        shown = subprocess.run(["systemctl", "show", f"creel-{name}.scope", "-p", "MemoryMax"],
+                               stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+        assert (read(where, "memory.max"), shown) == (str(size), f"MemoryMax={size}")
+    creel.ok("--systemd-cgroup", "create", "--bundle", bundle.path, name)
+    try:
+        creel.ok("start", name)
+        full(where)
+        creel.ok("update", "--memory-safe", "--memory", "40m", name, timeout=60)
+        check(40 * MIB)
+        creel.fails("without killing", "update", "--memory-safe", "--memory", "8m", name,
+                    timeout=60)
+        check(40 * MIB)
+        assert read(where, "cgroup.freeze") == "0" and events(where)["oom_kill"] == "0"
+    finally:
+        creel.ok("delete", "--force", name)
