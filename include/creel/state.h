@@ -82,6 +82,10 @@ int state_note_cgroup(int dir, const char *path, size_t missing, struct error *e
 int state_mark_cgroup(int dir, size_t made, struct error *err) must_check;
 void state_read_remains(struct arena *arena, int dir, struct state *state);
 
+/* start.sock, or in a `run` a link in its place, says "created"; without it the container is running. */
+int state_mark_unstarted(int dir, struct error *err) must_check;
+int state_mark_started(int dir, struct error *err) must_check;
+
 int exec_record_write(int dir, const struct exec_record *record, struct error *err) must_check;
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record, struct error *err)
 	must_check;

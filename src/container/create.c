@@ -157,8 +157,9 @@ static int undo_state(struct create *create, struct error *err)
 
 static int make_start_socket(struct create *create, struct error *err)
 {
+	/* `run` starts it itself: until then the mark alone says that it is not running yet. */
 	if (create->options->start_now)
-		return 0;
+		return state_mark_unstarted(create->container.dir, err);
 	create->start_socket = fd_listen(create->container.dir, STATE_START_SOCKET, err);
 	return create->start_socket < 0 ? -1 : 0;
 }

@@ -43,6 +43,8 @@ static int start_now(struct create *create, struct error *err)
 		create_locate_error(create, err);
 		return -1;
 	}
+	if (state_mark_started(create->container.dir, err) < 0)
+		return -1;
 	return start_finish(create, create->init_fd, err);
 }
 

@@ -113,9 +113,7 @@ static int start_over_socket(struct runtime *runtime, struct container *containe
 
 	if (socket < 0 || start_init(&start, err) < 0)
 		return -1;
-	if (unlinkat(container->dir, STATE_START_SOCKET, 0) < 0 && errno != ENOENT)
-		return error_system(err, errno, "cannot remove the start socket");
-	return 0;
+	return state_mark_started(container->dir, err);
 }
 
 int verb_start(struct runtime *runtime, const char *id, struct error *err)

@@ -136,6 +136,18 @@ int state_mark_cgroup(int dir, size_t made, struct error *err)
 	return make_mark(dir, STATE_CGROUP_MARK, text, err);
 }
 
+int state_mark_unstarted(int dir, struct error *err)
+{
+	return make_mark(dir, STATE_START_SOCKET, "run", err);
+}
+
+int state_mark_started(int dir, struct error *err)
+{
+	if (unlinkat(dir, STATE_START_SOCKET, 0) < 0 && errno != ENOENT)
+		return error_system(err, errno, "cannot remove the start socket");
+	return 0;
+}
+
 static void read_cgroup_mark(int dir, struct state *state)
 {
 	char text[24];
