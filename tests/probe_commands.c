@@ -188,13 +188,13 @@ static int run_open(int argc, char **argv)
 		const char *name;
 		int flags;
 	} modes[] = {
-		{"r",	       O_RDONLY			},
-		{ "w",	       O_WRONLY			},
-		{ "rw",	O_RDWR		       },
-		{ "append",    O_WRONLY | O_APPEND	},
-		{ "create",    O_WRONLY | O_CREAT | O_EXCL},
-		{ "directory", O_RDONLY | O_DIRECTORY     },
-		{ "path",	  O_PATH			 },
+		{ "r", O_RDONLY },
+		{ "w", O_WRONLY },
+		{ "rw", O_RDWR },
+		{ "append", O_WRONLY | O_APPEND },
+		{ "create", O_WRONLY | O_CREAT | O_EXCL },
+		{ "directory", O_RDONLY | O_DIRECTORY },
+		{ "path", O_PATH },
 	};
 
 	(void)argc;
@@ -313,13 +313,10 @@ static int run_socket(int argc, char **argv)
 		const char *name;
 		int family, type;
 	} families[] = {
-		{"unix",	  AF_UNIX,	   SOCK_STREAM   },
-		    { "inet",    AF_INET,    SOCK_STREAM   },
-		{ "inet6",   AF_INET6,   SOCK_STREAM	 },
-		    { "netlink", AF_NETLINK, SOCK_RAW      },
-		{ "packet",  AF_PACKET,  SOCK_RAW	},
-		    { "vsock",   AF_VSOCK,	 SOCK_STREAM   },
-		{ "alg",	 AF_ALG,	 SOCK_SEQPACKET},
+		{ "unix", AF_UNIX, SOCK_STREAM },   { "inet", AF_INET, SOCK_STREAM },
+		{ "inet6", AF_INET6, SOCK_STREAM }, { "netlink", AF_NETLINK, SOCK_RAW },
+		{ "packet", AF_PACKET, SOCK_RAW },  { "vsock", AF_VSOCK, SOCK_STREAM },
+		{ "alg", AF_ALG, SOCK_SEQPACKET },
 	};
 
 	(void)argc;
@@ -446,32 +443,32 @@ static int run_hello(int argc, char **argv)
 }
 
 const struct command probe_commands[] = {
-	{"true",	  "",	      "exit with 0",					       0, -1, run_true },
-	{ "false",   "",	       "exit with 1",					       0, -1, run_false},
-	{ "exit",	  "STATUS",	    "exit with STATUS",						1, 1,  run_exit },
-	{ "sleep",   "[SECONDS]",	"wait, for ever or so long; SIGTERM ends it with 0",	     0, 1,
-	  run_sleep											       },
-	{ "kill",	  "SIGNAL",	    "send SIGNAL to itself",				     1, 1,  run_kill },
-	{ "cat",	 "",	     "copy stdin to stdout",					     0, 0,  run_cat  },
-	{ "echo",	  "[WORD...]",   "print the words",						  0, -1, run_echo },
-	{ "write",   "PATH TEXT",	"make the file PATH hold TEXT",				2, 2,  run_write},
-	{ "read",	  "PATH",	  "print the file PATH",					 1, 1,  run_read },
-	{ "stat",	  "PATH",	  "print what lstat says of PATH",				   1, 1,	 run_stat },
-	{ "ls",	"PATH",	"print the entries of a directory",			    1, 1,  run_ls	 },
-	{ "open",	  "PATH MODE",   "open PATH: r w rw append create directory path",		 2, 2,  run_open },
-	{ "hog",	 "BYTES",	  "take so much memory and touch all of it",		     1, 1,  run_hog  },
-	{ "forks",   "N",		"make up to N sleeping children, print how many",		  1, 1,	run_forks},
-	{ "spin",	  "SECONDS",     "burn the processor, print the time it got",		  1, 1,	run_spin },
-	{ "notify",  "TEXT",	    "tell $NOTIFY_SOCKET; BARRIER=1 waits until it is read",     1, 1,
-	  run_notify											      },
-	{ "socket",  "FAMILY",      "open a socket: unix inet inet6 netlink packet vsock alg N", 1, 1,
-	  run_socket											      },
-	{ "syscall", "NR [ARG...]", "make a system call, print its result and errno",	      1, 7,
-	  run_syscall											     },
-	{ "tty",	 "",	     "print what the section tty says",				0, 0,  run_tty  },
-	{ "daemon",  "SECONDS",     "leave a child behind that sleeps, print its pid",		  1, 1,
-	  run_daemon											      },
-	{ "hello",   "",	       "greet a person",					    0, 0,  run_hello},
+	{ "true", "", "exit with 0", 0, -1, run_true },
+	{ "false", "", "exit with 1", 0, -1, run_false },
+	{ "exit", "STATUS", "exit with STATUS", 1, 1, run_exit },
+	{ "sleep", "[SECONDS]", "wait, for ever or so long; SIGTERM ends it with 0", 0, 1,
+	  run_sleep },
+	{ "kill", "SIGNAL", "send SIGNAL to itself", 1, 1, run_kill },
+	{ "cat", "", "copy stdin to stdout", 0, 0, run_cat },
+	{ "echo", "[WORD...]", "print the words", 0, -1, run_echo },
+	{ "write", "PATH TEXT", "make the file PATH hold TEXT", 2, 2, run_write },
+	{ "read", "PATH", "print the file PATH", 1, 1, run_read },
+	{ "stat", "PATH", "print what lstat says of PATH", 1, 1, run_stat },
+	{ "ls", "PATH", "print the entries of a directory", 1, 1, run_ls },
+	{ "open", "PATH MODE", "open PATH: r w rw append create directory path", 2, 2, run_open },
+	{ "hog", "BYTES", "take so much memory and touch all of it", 1, 1, run_hog },
+	{ "forks", "N", "make up to N sleeping children, print how many", 1, 1, run_forks },
+	{ "spin", "SECONDS", "burn the processor, print the time it got", 1, 1, run_spin },
+	{ "notify", "TEXT", "tell $NOTIFY_SOCKET; BARRIER=1 waits until it is read", 1, 1,
+	  run_notify },
+	{ "socket", "FAMILY", "open a socket: unix inet inet6 netlink packet vsock alg N", 1, 1,
+	  run_socket },
+	{ "syscall", "NR [ARG...]", "make a system call, print its result and errno", 1, 7,
+	  run_syscall },
+	{ "tty", "", "print what the section tty says", 0, 0, run_tty },
+	{ "daemon", "SECONDS", "leave a child behind that sleeps, print its pid", 1, 1,
+	  run_daemon },
+	{ "hello", "", "greet a person", 0, 0, run_hello },
 };
 
 const size_t probe_commands_n = ARRAY_SIZE(probe_commands);

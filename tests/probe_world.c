@@ -90,7 +90,7 @@ void write_clocks(const char *key)
 		const char *name;
 		clockid_t id;
 	} clocks[] = {
-		{"monotonic", CLOCK_MONOTONIC},
+		{ "monotonic", CLOCK_MONOTONIC },
 		{ "boottime", CLOCK_BOOTTIME },
 		{ "realtime", CLOCK_REALTIME },
 	};
@@ -208,13 +208,9 @@ static const char *type_name(mode_t mode)
 		mode_t type;
 		const char *name;
 	} types[] = {
-		{S_IFREG,   "file"	  },
-		{ S_IFDIR,  "directory"},
-		  { S_IFLNK,  "symlink"  },
-		{ S_IFCHR,  "char"	  },
-		{ S_IFBLK,  "block"	   },
-		  { S_IFIFO,  "fifo"	    },
-		{ S_IFSOCK, "socket"   },
+		{ S_IFREG, "file" },	{ S_IFDIR, "directory" }, { S_IFLNK, "symlink" },
+		{ S_IFCHR, "char" },	{ S_IFBLK, "block" },	  { S_IFIFO, "fifo" },
+		{ S_IFSOCK, "socket" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
@@ -396,13 +392,13 @@ void write_network(const char *key)
 		unsigned flag;
 		const char *name;
 	} flags[] = {
-		{IFF_UP,		  "UP"	       },
-		{ IFF_RUNNING,     "RUNNING"	 },
-		{ IFF_LOOPBACK,	"LOOPBACK"   },
-		{ IFF_BROADCAST,	 "BROADCAST"  },
-		{ IFF_POINTOPOINT, "POINTOPOINT"},
-		{ IFF_NOARP,	     "NOARP"	     },
-		{ IFF_MULTICAST,	 "MULTICAST"  },
+		{ IFF_UP, "UP" },
+		{ IFF_RUNNING, "RUNNING" },
+		{ IFF_LOOPBACK, "LOOPBACK" },
+		{ IFF_BROADCAST, "BROADCAST" },
+		{ IFF_POINTOPOINT, "POINTOPOINT" },
+		{ IFF_NOARP, "NOARP" },
+		{ IFF_MULTICAST, "MULTICAST" },
 	};
 	struct ifaddrs *all = NULL;
 

@@ -1,7 +1,7 @@
 /*
- * Zeroed memory that is freed all at once.  One arena owns everything from the bytes of config.json to
- * the finished plan; child processes inherit it by fork.  Out of memory exits the program: it can only
- * happen before the first side effect, since nothing unbounded is allocated after it.
+ * Zeroed memory that is freed all at once.  One arena owns everything from the bytes of config.json
+ * to the finished plan; child processes inherit it by fork.  Out of memory exits the program: it
+ * can only happen before the first side effect, since nothing unbounded is allocated after it.
  */
 #pragma once
 

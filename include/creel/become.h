@@ -1,6 +1,7 @@
 /*
- * The last part of every process that enters a container, shared by the init and by exec: from "inside, with all rights" to
- * the execve of the user's program.  The order of the steps and its reasons: SECURITY 2.6.
+ * The last part of every process that enters a container, shared by the init and by exec: from
+ * "inside, with all rights" to the execve of the user's program.  The order of the steps and its
+ * reasons: SECURITY 2.6.
  */
 #pragma once
 
@@ -16,21 +17,22 @@ struct become {
 	const struct plan_seccomp *seccomp;
 	int procfs;
 	int channel;
-	int root;		  /* "/" of the container */
-	int terminal;		  /* the pty's slave, or -1 */
+	int root;     /* "/" of the container */
+	int terminal; /* the pty's slave, or -1 */
 	unsigned int preserve_fds;
-	const char *keyring;	  /* or NULL */
+	const char *keyring; /* or NULL */
 	const char *keyring_label;
-	bool in_userns;		  /* setresuid(0) first: our ids are the parent's */
-	bool stay_dumpable;	  /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
-	pid_t parent;		  /* dies with it until the commit, or 0 */
-	struct strings env;	  /* process->env, and HOME: become_find_home() */
-	const char *program;	  /* found by become_find_program() */
+	bool in_userns;	    /* setresuid(0) first: our ids are the parent's */
+	bool stay_dumpable; /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
+	pid_t parent;	    /* dies with it until the commit, or 0 */
+	struct strings env; /* process->env, and HOME: become_find_home() */
+	const char *program; /* found by become_find_program() */
 };
 
 /*
- * The resource limits, set from outside on PID when its set-up is over: a small RLIMIT_NOFILE or RLIMIT_AS must not stop that.
- * What the kernel denies us by then, since PID's ids have changed and we lack CAP_SYS_RESOURCE, become_program() does.
+ * The resource limits, set from outside on PID when its set-up is over: a small RLIMIT_NOFILE or
+ * RLIMIT_AS must not stop that. What the kernel denies us by then, since PID's ids have changed and
+ * we lack CAP_SYS_RESOURCE, become_program() does.
  */
 int become_set_limits(pid_t pid, const struct plan_process *process, const struct facts *facts,
 		      struct error *err) must_check;
@@ -39,15 +41,19 @@ int become_set_limits(pid_t pid, const struct plan_process *process, const struc
 int become_start(struct become *become, struct error *err) must_check;
 /* Standard streams: /dev/null is reopened inside, pipes and sockets are given to the user. */
 int become_prepare_streams(struct become *become, struct error *err) must_check;
-/* HOME from the container's /etc/passwd, when the document has none: hostile data, so bounded and never followed out. */
+/* HOME from the container's /etc/passwd, when the document has none: hostile data, so bounded and
+ * never followed out. */
 int become_find_home(struct become *become, struct error *err) must_check;
 /* Scheduler, I/O priority, memory policy, personality. */
 int become_tune(struct become *become, struct error *err) must_check;
-/* LSM labels; seccomp when it must come before the rights are dropped; ids, capabilities; working directory; no_new_privs. */
+/* LSM labels; seccomp when it must come before the rights are dropped; ids, capabilities; working
+ * directory; no_new_privs. */
 int become_user(struct become *become, struct error *err) must_check;
-/* args[0] as execvp(3) would find it, with the user's rights; the errors are the engines' phrases. */
+/* args[0] as execvp(3) would find it, with the user's rights; the errors are the engines' phrases.
+ */
 int become_find_program(struct become *become, struct error *err) must_check;
 /* Why execve(2) of become->program failed with ERRNUM. */
 int become_explain_exec(const struct become *become, int errnum, struct error *err);
-/* The limits that are left, the late seccomp filter and the exec; returns only on failure.  CONTROL gets EXEC before it. */
+/* The limits that are left, the late seccomp filter and the exec; returns only on failure.  CONTROL
+ * gets EXEC before it. */
 int become_program(struct become *become, int control, struct error *err) must_check;

@@ -1,5 +1,6 @@
 /*
- * One cgroup of the version 2 hierarchy: make, write, freeze, kill, read, remove.  Paths are absolute inside the hierarchy
+ * One cgroup of the version 2 hierarchy: make, write, freeze, kill, read, remove.  Paths are
+ * absolute inside the hierarchy
  * ("/machine/web"); MOUNT is where it is mounted.  Source: Documentation/admin-guide/cgroup-v2.rst.
  */
 #pragma once
@@ -15,17 +16,18 @@
 struct error;
 
 enum cgroup_write_flags {
-	CGROUP_MISSING_IS_FINE = 1, /* the file or the controller may be missing (hugetlb rsvd, swap off) */
-	CGROUP_LINES = 2,	    /* one write(2) for each line of the value */
+	CGROUP_MISSING_IS_FINE =
+	    1,		  /* the file or the controller may be missing (hugetlb rsvd, swap off) */
+	CGROUP_LINES = 2, /* one write(2) for each line of the value */
 };
 
 /* Without FILE it writes nothing and only wants the CONTROLLER (engines read its statistics). */
 struct cgroup_write {
-	const char *file;	/* "memory.max", or NULL */
+	const char *file; /* "memory.max", or NULL */
 	const char *value;
 	const char *controller; /* "memory"; NULL for cgroup.* */
 	unsigned int flags;
-	const char *where;	/* JSON pointer */
+	const char *where; /* JSON pointer */
 };
 
 struct cgroup_writes {
@@ -35,9 +37,10 @@ struct cgroup_writes {
 
 /* A cgroup that we made. */
 struct cgroup {
-	int fd;		  /* of the directory: for CLONE_INTO_CGROUP and all files; the owner closes it */
+	int fd; /* of the directory: for CLONE_INTO_CGROUP and all files; the owner closes it */
 	const char *path; /* absolute in the hierarchy */
-	size_t made;	  /* how many directories at the end of PATH we made: so many are removed on undo */
+	size_t
+	    made; /* how many directories at the end of PATH we made: so many are removed on undo */
 };
 
 /* How many directories at the end of PATH do not exist yet: what cgroup_make() would make. */
@@ -47,30 +50,32 @@ int cgroup_missing(int root, const char *path, size_t *missing, struct error *er
 int cgroup_root(const char *mount, struct error *err) must_check;
 
 /*
- * Makes the cgroup PATH with its parents below ROOT (cgroup_root()), and enables in the parents the controllers that WRITES
- * need.  A cgroup that exists already is used if it is empty and not frozen (engines make it beforehand), and counts as not
- * made; if it is populated or frozen, that is ERROR_STATE.  A path with an empty, "." or ".." component, or longer than 4096
- * bytes, is ERROR_CONFIG.  On failure nothing that was made remains.  CGROUP->path must outlive CGROUP.
+ * Makes the cgroup PATH with its parents below ROOT (cgroup_root()), and enables in the parents the
+ * controllers that WRITES need.  A cgroup that exists already is used if it is empty and not frozen
+ * (engines make it beforehand), and counts as not made; if it is populated or frozen, that is
+ * ERROR_STATE.  A path with an empty, "." or ".." component, or longer than 4096 bytes, is
+ * ERROR_CONFIG.  On failure nothing that was made remains.  CGROUP->path must outlive CGROUP.
  */
 int cgroup_make(int root, const char *path, const struct cgroup_writes *writes,
 		struct cgroup *cgroup, struct error *err) must_check;
 /*
- * Enables the controllers that WRITES need in all parents of the existing cgroup PATH; what is enabled already is not
- * written again.  cgroup_make() calls it; an update that brings a new controller does too.  A controller that cannot be
- * had is ERROR_UNSUPPORTED with its name, the parent that lacks it, the pointer of the first write that needs it and what
- * to do; unless all writes that need it carry CGROUP_MISSING_IS_FINE.
+ * Enables the controllers that WRITES need in all parents of the existing cgroup PATH; what is
+ * enabled already is not written again.  cgroup_make() calls it; an update that brings a new
+ * controller does too.  A controller that cannot be had is ERROR_UNSUPPORTED with its name, the
+ * parent that lacks it, the pointer of the first write that needs it and what to do; unless all
+ * writes that need it carry CGROUP_MISSING_IS_FINE.
  */
-int cgroup_enable(int root, const char *path, const struct cgroup_writes *writes, struct error *err)
-	must_check;
+int cgroup_enable(int root, const char *path, const struct cgroup_writes *writes,
+		  struct error *err) must_check;
 /* Opens an existing one; ERRNUM is ENOENT when there is none.  "/" is ROOT itself. */
 int cgroup_open(int root, const char *path, struct error *err) must_check;
 
 /*
- * Writes all WRITES in order; when one fails and RESTORE is set, the earlier files get their old values back.  The error
- * names file, value, pointer and the likely cause.
+ * Writes all WRITES in order; when one fails and RESTORE is set, the earlier files get their old
+ * values back.  The error names file, value, pointer and the likely cause.
  */
-int cgroup_write_all(int fd, const struct cgroup_writes *writes, bool restore, struct error *err)
-	must_check;
+int cgroup_write_all(int fd, const struct cgroup_writes *writes, bool restore,
+		     struct error *err) must_check;
 
 /* Gives the cgroup's directory and the files that the kernel lists for delegation to UID:GID. */
 int cgroup_delegate(int fd, uid_t uid, gid_t gid, struct error *err) must_check;
@@ -81,14 +86,15 @@ int cgroup_is_frozen(int fd);
 /* 1 when some process is in it or below, 0 when none, -1 errno. */
 int cgroup_is_populated(int fd);
 
-/* Kills all processes in it and below with one write to cgroup.kill, and waits until they are gone; the error names the pids,
- * their names and wait channels that are left.  A missing cgroup is success. */
+/* Kills all processes in it and below with one write to cgroup.kill, and waits until they are gone;
+ * the error names the pids, their names and wait channels that are left.  A missing cgroup is
+ * success. */
 int cgroup_kill(int fd, int timeout_ms, struct error *err) must_check;
 
-/* Removes the cgroup PATH with all below it, deepest first, retrying EBUSY for TIMEOUT_MS, then up to MADE - 1 of its parents
- * as long as they are empty.  A missing one is success. */
-int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struct error *err)
-	must_check;
+/* Removes the cgroup PATH with all below it, deepest first, retrying EBUSY for TIMEOUT_MS, then up
+ * to MADE - 1 of its parents as long as they are empty.  A missing one is success. */
+int cgroup_remove(int root, const char *path, size_t made, int timeout_ms,
+		  struct error *err) must_check;
 
 /* All pids in it and below, as seen from our pid namespace; sorted. */
 int cgroup_pids(struct arena *arena, int fd, pid_t **pids, size_t *n, struct error *err) must_check;

@@ -3,10 +3,10 @@
 
 #include <stddef.h>
 
-#define must_check	 __attribute__((warn_unused_result))
+#define must_check	  __attribute__((warn_unused_result))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
-#define never_returns	 __attribute__((noreturn))
-#define cleanup_with(fn) __attribute__((cleanup(fn)))
+#define never_returns	  __attribute__((noreturn))
+#define cleanup_with(fn)  __attribute__((cleanup(fn)))
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

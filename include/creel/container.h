@@ -1,6 +1,7 @@
 /*
- * The state directory: ROOT/ID with state.json, exec.json, seccomp.bpf and start.sock, locked by flock(2) on the directory
- * itself.  ROOT is 0700 and its owner's own; an ID is a name that cannot leave it.
+ * The state directory: ROOT/ID with state.json, exec.json, seccomp.bpf and start.sock, locked by
+ * flock(2) on the directory itself.  ROOT is 0700 and its owner's own; an ID is a name that cannot
+ * leave it.
  */
 #pragma once
 
@@ -17,10 +18,10 @@ struct runtime {
 	const char *root_path; /* of the state */
 	int root;	       /* its descriptor, or -1 when it does not exist (yet) */
 	int procfs;
-	int cgroup_root;       /* of the cgroup2 mount, or -1 */
+	int cgroup_root; /* of the cgroup2 mount, or -1 */
 	struct facts facts;
-	int trace;	       /* of --trace, or -1 */
-	int timeout_ms;	       /* of every wait that has none of its own; -1: for ever */
+	int trace;	/* of --trace, or -1 */
+	int timeout_ms; /* of every wait that has none of its own; -1: for ever */
 };
 
 struct container {
@@ -36,9 +37,11 @@ enum container_lock {
 	CONTAINER_EXCLUSIVE, /* create, start, delete, update */
 };
 
-/* "/run/creel", or $XDG_RUNTIME_DIR/creel for an ordinary user or root in a user namespace (SPEC 3.7). */
+/* "/run/creel", or $XDG_RUNTIME_DIR/creel for an ordinary user or root in a user namespace
+ * (SPEC 3.7). */
 char *container_default_root(struct arena *arena, const struct facts *facts);
-/* Opens RUNTIME->root_path; MAKE makes it with its parents (0700).  Refuses links and what others may write. */
+/* Opens RUNTIME->root_path; MAKE makes it with its parents (0700).  Refuses links and what others
+ * may write. */
 int container_root_open(struct runtime *runtime, bool make, struct error *err) must_check;
 
 /* ^[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,1023}$ */
@@ -50,10 +53,12 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 /* Opens ROOT/ID, takes LOCK, reads the state, asks the status: "container does not exist". */
 int container_open(struct runtime *runtime, const char *id, enum container_lock lock,
 		   struct container *container, struct error *err) must_check;
-/* The same with an exclusive lock for a container whose state.json is damaged: what else tells of it, as for a half-made one. */
+/* The same with an exclusive lock for a container whose state.json is damaged: what else tells of
+ * it, as for a half-made one. */
 int container_open_remains(struct runtime *runtime, const char *id, struct container *container,
 			   struct error *err) must_check;
-/* Lets other commands in while `run` only watches; and takes the lock again: 1, or 0 when it was deleted meanwhile. */
+/* Lets other commands in while `run` only watches; and takes the lock again: 1, or 0 when it was
+ * deleted meanwhile. */
 void container_unlock(const struct container *container);
 int container_lock_again(struct runtime *runtime, const struct container *container,
 			 struct error *err) must_check;
@@ -61,16 +66,16 @@ void container_close(struct container *container);
 #define auto_container cleanup_with(container_close) struct container
 
 /* Removes ROOT/ID. */
-int container_remove(struct runtime *runtime, const struct container *container, struct error *err)
-	must_check;
+int container_remove(struct runtime *runtime, const struct container *container,
+		     struct error *err) must_check;
 
 /* All ids, sorted; none when the root does not exist. */
 int container_list(struct runtime *runtime, struct strings *ids, struct error *err) must_check;
 
-/* A pidfd of the init, which is certainly this container's process: its start time is checked after opening.
- * "container not running" when it is gone. */
+/* A pidfd of the init, which is certainly this container's process: its start time is checked after
+ * opening. "container not running" when it is gone. */
 int container_init_open(struct runtime *runtime, const struct container *container,
 			struct error *err) must_check;
 /* The container's cgroup, or -1: ERR stays ERROR_NONE when it has none or it is gone. */
-int container_cgroup(struct runtime *runtime, const struct container *container, struct error *err)
-	must_check;
+int container_cgroup(struct runtime *runtime, const struct container *container,
+		     struct error *err) must_check;

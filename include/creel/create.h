@@ -1,6 +1,7 @@
 /*
- * P's side of the life of a container: the create table.  `create` makes its steps in order; a failure undoes what was made;
- * `delete` undoes all of them on a struct create rebuilt from state.json.  There is no second clean-up path.
+ * P's side of the life of a container: the create table.  `create` makes its steps in order; a
+ * failure undoes what was made; `delete` undoes all of them on a struct create rebuilt from
+ * state.json.  There is no second clean-up path.
  */
 #pragma once
 
@@ -44,17 +45,18 @@ struct create {
 	int peer;	  /* S's and I's end, until they have it */
 	pid_t stage;	  /* 0: none */
 	int stage_fd;
-	pid_t *born;	  /* shared with S: the pid of I, as soon as there is one; NULL without a stage */
+	pid_t
+	    *born; /* shared with S: the pid of I, as soon as there is one; NULL without a stage */
 	pid_t init;
 	int init_fd;
-	int console;	   /* the pty's master for a foreground `run`, or -1 */
-	bool pid_written;  /* the pid file is there, and still ours to undo */
-	bool hooks_begun;  /* some runtime hook ran: poststop hooks are owed */
+	int console;	  /* the pty's master for a foreground `run`, or -1 */
+	bool pid_written; /* the pid file is there, and still ours to undo */
+	bool hooks_begun; /* some runtime hook ran: poststop hooks are owed */
 	bool made_rdt;
-	bool unit_asked;   /* systemd was asked for the unit: it may exist */
-	bool unit_silent;  /* and did not answer in time */
-	bool dead;	   /* delete: the init is gone, so a namespace need not be killed twice */
-	bool leftover;	   /* an undo failed: the state directory stays, so that delete can try again */
+	bool unit_asked;  /* systemd was asked for the unit: it may exist */
+	bool unit_silent; /* and did not answer in time */
+	bool dead;	  /* delete: the init is gone, so a namespace need not be killed twice */
+	bool leftover; /* an undo failed: the state directory stays, so that delete can try again */
 	struct error leftover_error;
 };
 
@@ -62,8 +64,8 @@ struct create {
 int create_read_config(struct create *create, struct runtime *runtime,
 		       const struct create_options *options, struct error *err) must_check;
 /* Reads and checks config.json, makes the plan; touches nothing. */
-int create_load(struct create *create, struct runtime *runtime, const struct create_options *options,
-		struct error *err) must_check;
+int create_load(struct create *create, struct runtime *runtime,
+		const struct create_options *options, struct error *err) must_check;
 /* Puts file, line and column of config.json into ERR, if it has a pointer. */
 void create_locate_error(const struct create *create, struct error *err);
 

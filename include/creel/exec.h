@@ -1,4 +1,5 @@
-/* The parts of `exec`: what it loads from the state directory and plans, apart from what it does. */
+/* The parts of `exec`: what it loads from the state directory and plans, apart from what it does.
+ */
 #pragma once
 
 #include <creel/become.h>
@@ -17,9 +18,10 @@ struct exec {
 	struct plan_seccomp seccomp;
 	struct become become;
 	int init_fd;
-	int root; /* of the init, where that is not the root of its mount namespace; or -1 */
+	int root;   /* of the init, where that is not the root of its mount namespace; or -1 */
 	int cgroup; /* the process is born in it, or -1 */
-	const char *unit_sub; /* where only systemd may move a process: the path in its unit, else NULL */
+	const char
+	    *unit_sub; /* where only systemd may move a process: the path in its unit, else NULL */
 	int channel, peer;
 	int stage_fd;
 	pid_t *born; /* shared with S: the pid of the process inside, as soon as there is one */

@@ -1,6 +1,6 @@
 /*
- * What this host can do, asked once.  The plan takes it as an argument, so that it stays a pure function and a test can plan
- * for a host that it does not have.
+ * What this host can do, asked once.  The plan takes it as an argument, so that it stays a pure
+ * function and a test can plan for a host that it does not have.
  */
 #pragma once
 
@@ -16,20 +16,21 @@ struct error;
 struct facts {
 	uid_t euid;
 	gid_t egid;
-	bool in_userns;		/* not in the initial user namespace */
-	bool is_admin;		/* CAP_SYS_ADMIN is effective here */
-	bool can_set_groups;	/* setgroups(2) is allowed in our user namespace */
-	bool systemd;		/* /run/systemd/system exists: systemd is the init here */
-	bool apparmor;		/* enabled in this kernel */
+	bool in_userns;	     /* not in the initial user namespace */
+	bool is_admin;	     /* CAP_SYS_ADMIN is effective here */
+	bool can_set_groups; /* setgroups(2) is allowed in our user namespace */
+	bool systemd;	     /* /run/systemd/system exists: systemd is the init here */
+	bool apparmor;	     /* enabled in this kernel */
 	bool selinux;
-	int cap_last;		/* the last capability that this kernel knows */
-	uint64_t caps_bounding; /* our own bounding set: nobody below can have more */
-	char *cgroup_mount;	/* where cgroup2 is mounted, or NULL */
-	char *cgroup_own;	/* our own cgroup in it ("/user.slice/..."), or NULL */
+	int cap_last;			   /* the last capability that this kernel knows */
+	uint64_t caps_bounding;		   /* our own bounding set: nobody below can have more */
+	char *cgroup_mount;		   /* where cgroup2 is mounted, or NULL */
+	char *cgroup_own;		   /* our own cgroup in it ("/user.slice/..."), or NULL */
 	struct strings cgroup_controllers; /* of the cgroup2 root */
-	char *xdg_runtime_dir;	/* not empty, or NULL */
-	uint64_t rlimit_hard[16]; /* our own hard limits, by RLIMIT_* */
+	char *xdg_runtime_dir;		   /* not empty, or NULL */
+	uint64_t rlimit_hard[16];	   /* our own hard limits, by RLIMIT_* */
 };
 
-/* Asks the host.  The only error is a kernel that is too old (ERROR_UNSUPPORTED, naming 5.14), or no /proc. */
+/* Asks the host.  The only error is a kernel that is too old (ERROR_UNSUPPORTED, naming 5.14), or
+ * no /proc. */
 int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error *err) must_check;

@@ -25,7 +25,8 @@ bool fd_is_open(int fd);
 
 /* Connects to the stream socket at PATH, of any length, by its directory's descriptor. */
 int fd_connect(const char *path, struct error *err) must_check;
-/* Binds and listens on the SEQPACKET socket NAME in the directory DIR (a path of any length); mode 0600. */
+/* Binds and listens on the SEQPACKET socket NAME in the directory DIR (a path of any length); mode
+ * 0600. */
 int fd_listen(int dir, const char *name, struct error *err) must_check;
 /* Connects to the SEQPACKET socket NAME in the directory DIR. */
 int fd_connect_at(int dir, const char *name, struct error *err) must_check;
@@ -36,5 +37,6 @@ int fd_send(int socket, int fd, const void *data, size_t size, struct error *err
 /* Writes all SIZE bytes, over EINTR and short writes. */
 int fd_write_all(int fd, const void *data, size_t size, struct error *err) must_check;
 
-/* Waits until EVENTS (POLLIN ...) are ready on FD: 1 ready, 0 deadline passed, -1 error.  TIMEOUT_MS < 0 waits for ever. */
+/* Waits until EVENTS (POLLIN ...) are ready on FD: 1 ready, 0 deadline passed, -1 error. TIMEOUT_MS
+ * < 0 waits for ever. */
 int fd_wait(int fd, short events, int timeout_ms, struct error *err) must_check;

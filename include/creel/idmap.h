@@ -1,5 +1,5 @@
-/* User and group id maps: writing them for a new user namespace, and user namespaces for idmapped mounts.
- * Source: user_namespaces(7), newuidmap(1), mount_setattr(2) "ID-mapped mounts". */
+/* User and group id maps: writing them for a new user namespace, and user namespaces for idmapped
+ * mounts. Source: user_namespaces(7), newuidmap(1), mount_setattr(2) "ID-mapped mounts". */
 #pragma once
 
 #include <creel/compiler.h>
@@ -26,11 +26,13 @@ struct idmap {
 };
 
 /*
- * Writes setgroups, uid_map and gid_map of the process PID, which waits in its new user namespace.  PROCFS is a procfs
- * handle of our own pid namespace.  With MAP->helpers the setuid programs do it, found in a fixed list of directories.
- * The errors name the id that /etc/subuid does not cover, and the sysctls or AppArmor setting that forbid it.
+ * Writes setgroups, uid_map and gid_map of the process PID, which waits in its new user namespace.
+ * PROCFS is a procfs handle of our own pid namespace.  With MAP->helpers the setuid programs do it,
+ * found in a fixed list of directories. The errors name the id that /etc/subuid does not cover, and
+ * the sysctls or AppArmor setting that forbid it.
  */
 int idmap_write(int procfs, pid_t pid, const struct idmap *map, struct error *err) must_check;
 
-/* Makes a user namespace with MAP that no process stays in: for MOUNT_ATTR_IDMAP.  Returns its descriptor. */
+/* Makes a user namespace with MAP that no process stays in: for MOUNT_ATTR_IDMAP.  Returns its
+ * descriptor. */
 int idmap_namespace(int procfs, const struct idmap *map, struct error *err) must_check;

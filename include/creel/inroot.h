@@ -1,9 +1,11 @@
 /*
- * The only way into a rootfs: openat2(2) beneath a descriptor of its root.  A rootfs is hostile data, so text paths below
- * it are never joined by hand (CVE-2021-30465, CVE-2025-31133 and thirty others).
+ * The only way into a rootfs: openat2(2) beneath a descriptor of its root.  A rootfs is hostile
+ * data, so text paths below it are never joined by hand (CVE-2021-30465, CVE-2025-31133 and thirty
+ * others).
  *
- * PATH is as in the container, with or without a leading '/'.  "In the root" means: ".." and absolute links stop at the root
- * (RESOLVE_IN_ROOT), magic links are refused.  "Beneath" is for what must be real: no link in any component.
+ * PATH is as in the container, with or without a leading '/'.  "In the root" means: ".." and
+ * absolute links stop at the root (RESOLVE_IN_ROOT), magic links are refused.  "Beneath" is for
+ * what must be real: no link in any component.
  */
 #pragma once
 
@@ -14,25 +16,29 @@
 
 struct error;
 
-/* Opens PATH in the root, following links inside it.  FLAGS as open(2); O_CLOEXEC is added.  EAGAIN is retried, boundedly. */
+/* Opens PATH in the root, following links inside it.  FLAGS as open(2); O_CLOEXEC is added.  EAGAIN
+ * is retried, boundedly. */
 int inroot_open(int root, const char *path, uint64_t flags, struct error *err) must_check;
 /* The same without an error value: -1 with errno set. */
 int inroot_try(int root, const char *path, uint64_t flags);
 /* Opens PATH beneath the root; a symbolic link in any component is an error (ELOOP). */
 int inroot_open_real(int root, const char *path, uint64_t flags, struct error *err) must_check;
 
-/* Makes the directory PATH with its parents (mode 0755 & MODE); returns an O_PATH descriptor of it.  One that exists is
- * fine, also behind links inside the root. */
+/* Makes the directory PATH with its parents (mode 0755 & MODE); returns an O_PATH descriptor of it.
+ * One that exists is fine, also behind links inside the root. */
 int inroot_make_directory(int root, const char *path, mode_t mode, struct error *err) must_check;
-/* Makes an empty regular file with its parents, as a mount point for a file; an existing non-directory is fine. */
+/* Makes an empty regular file with its parents, as a mount point for a file; an existing
+ * non-directory is fine. */
 int inroot_make_file(int root, const char *path, struct error *err) must_check;
 
 /*
- * Makes a device node, FIFO (MODE has the type) owned by UID:GID, exact mode whatever the umask.  One that exists must be
- * the same device, else it is an error.  The last component is never followed.
+ * Makes a device node, FIFO (MODE has the type) owned by UID:GID, exact mode whatever the umask.
+ * One that exists must be the same device, else it is an error.  The last component is never
+ * followed.
  */
 int inroot_make_node(int root, const char *path, mode_t mode, dev_t device, uid_t uid, gid_t gid,
 		     struct error *err) must_check;
-/* Makes the symbolic link PATH -> TARGET.  An existing PATH is kept when it is the same link, replaced when REPLACE. */
+/* Makes the symbolic link PATH -> TARGET.  An existing PATH is kept when it is the same link,
+ * replaced when REPLACE. */
 int inroot_make_link(int root, const char *path, const char *target, bool replace,
 		     struct error *err) must_check;

@@ -1,9 +1,11 @@
 /*
- * JSON text to a small tree and back.  json.c is the only file that includes yajl, and uses its event parser only.
+ * JSON text to a small tree and back.  json.c is the only file that includes yajl, and uses its
+ * event parser only.
  *
- * Refused while reading: more than one value, a duplicate member, NUL and lone surrogates in strings, invalid UTF-8, a
- * byte order mark, nesting deeper than JSON_DEPTH_MAX, more than JSON_VALUES_MAX values.  Numbers stay text until a schema
- * row says what they are, so that 64-bit integers are exact.
+ * Refused while reading: more than one value, a duplicate member, NUL and lone surrogates in
+ * strings, invalid UTF-8, a byte order mark, nesting deeper than JSON_DEPTH_MAX, more than
+ * JSON_VALUES_MAX values.  Numbers stay text until a schema row says what they are, so that 64-bit
+ * integers are exact.
  */
 #pragma once
 
@@ -29,21 +31,22 @@ enum json_type {
 
 struct json {
 	enum json_type type;
-	const char *key;	/* when it is a member of an object, else NULL */
-	const char *text;	/* strings (unescaped), numbers (as written), "true" and "false" */
-	size_t offset;		/* of its first byte in the document */
-	size_t n;		/* of its children */
-	struct json *first;	/* child */
+	const char *key;    /* when it is a member of an object, else NULL */
+	const char *text;   /* strings (unescaped), numbers (as written), "true" and "false" */
+	size_t offset;	    /* of its first byte in the document */
+	size_t n;	    /* of its children */
+	struct json *first; /* child */
 	struct json *last;
-	struct json *next;	/* sibling */
+	struct json *next; /* sibling */
 };
 
 #define json_each(item, parent)                                                                    \
 	for (const struct json *item = (parent)->first; item; item = item->next)
 
 /*
- * Parses SIZE bytes of TEXT.  NAME is what errors call the document ("config.json").  On failure *ERR is ERROR_CONFIG with
- * file, line, column and the pointer of the innermost value that was open.
+ * Parses SIZE bytes of TEXT.  NAME is what errors call the document ("config.json").  On failure
+ * *ERR is ERROR_CONFIG with file, line, column and the pointer of the innermost value that was
+ * open.
  */
 struct json *json_parse(struct arena *arena, const char *name, const char *text, size_t size,
 			struct error *err) must_check;
@@ -55,14 +58,15 @@ const struct json *json_at(const struct json *root, const char *pointer);
 /* The line and column (from 1) of byte OFFSET in TEXT. */
 void json_position(const char *text, size_t offset, unsigned int *line, unsigned int *column);
 /*
- * Gives ERR, when it is an ERROR_CONFIG without a line, the file NAME and the position that its pointer has in TEXT; of
- * the innermost object that exists, when the member is missing.
+ * Gives ERR, when it is an ERROR_CONFIG without a line, the file NAME and the position that its
+ * pointer has in TEXT; of the innermost object that exists, when the member is missing.
  */
 void json_locate(const struct json *root, const char *name, const char *text, struct error *err);
 
 /*
- * Writing.  INDENT 0 gives compact text, n > 0 gives n blanks a level, -1 one tab a level.  Strings are escaped so that the
- * result is valid UTF-8 JSON whatever bytes they hold (invalid bytes become U+FFFD).
+ * Writing.  INDENT 0 gives compact text, n > 0 gives n blanks a level, -1 one tab a level.  Strings
+ * are escaped so that the result is valid UTF-8 JSON whatever bytes they hold (invalid bytes become
+ * U+FFFD).
  */
 struct json_writer;
 struct json_writer *json_writer_new(struct arena *arena, int indent);

@@ -1,7 +1,8 @@
 /*
- * LSM labels: what the next exec of this process becomes, and the label of the keys it makes.  Written through the verified
- * procfs handle, never by a library that opens /proc by path, so that a mount over /proc/self/attr cannot swallow them
- * (CVE-2019-16884).  Source: apparmor(7), Documentation/admin-guide/LSM, selinux(8).
+ * LSM labels: what the next exec of this process becomes, and the label of the keys it makes.
+ * Written through the verified procfs handle, never by a library that opens /proc by path, so that
+ * a mount over /proc/self/attr cannot swallow them (CVE-2019-16884).  Source: apparmor(7),
+ * Documentation/admin-guide/LSM, selinux(8).
  */
 #pragma once
 
@@ -10,9 +11,11 @@
 
 struct error;
 
-/* AppArmor: "exec PROFILE" ("stack PROFILE" when STACK), read back.  "unconfined" is a profile like others. */
+/* AppArmor: "exec PROFILE" ("stack PROFILE" when STACK), read back.  "unconfined" is a profile like
+ * others. */
 int label_apparmor_exec(int procfs, const char *profile, bool stack, struct error *err) must_check;
-/* SELinux: the label of the next exec; the error names `/proc/self/attr/exec` in back-quotes, as engines expect. */
+/* SELinux: the label of the next exec; the error names `/proc/self/attr/exec` in back-quotes, as
+ * engines expect. */
 int label_selinux_exec(int procfs, const char *label, struct error *err) must_check;
 /* SELinux: the label of keys made from now on (attr/keycreate); NULL resets it. */
 int label_selinux_key(int procfs, const char *label, struct error *err) must_check;

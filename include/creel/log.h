@@ -1,13 +1,15 @@
 /*
  * The log: where warnings and debug messages go, and the one final error that engines read.
  *
- * The sink is the only mutable file-scope variable of the program.  In P it is stderr or the file of
+ * The sink is the only mutable file-scope variable of the program.  In P it is stderr or the file
+ * of
  * --log; S and I have no voice of their own: their sink is a function that sends the record to P
  * (log_to_function), so that a JSON log is always whole.
  *
- * Records in a file are written with one write(2) each, on a descriptor opened with O_APPEND, because
- * engines share one file between containers.  The file is created when the log is opened, even if
- * nothing is ever logged.  The text and JSON shapes are those that engines parse (SPEC 3.5, USERS 2.0).
+ * Records in a file are written with one write(2) each, on a descriptor opened with O_APPEND,
+ * because engines share one file between containers.  The file is created when the log is opened,
+ * even if nothing is ever logged.  The text and JSON shapes are those that engines parse (SPEC 3.5,
+ * USERS 2.0).
  */
 #pragma once
 
@@ -29,8 +31,8 @@ enum log_format {
 };
 
 /* Opens PATH (created 0644, appended to); NULL means stderr.  Records above LEVEL are dropped. */
-int log_open(const char *path, enum log_format format, enum log_level level, struct error *err)
-	must_check;
+int log_open(const char *path, enum log_format format, enum log_level level,
+	     struct error *err) must_check;
 
 /* Sends all further records to SEND instead, with SEND's own ARGUMENT; used by S and I. */
 void log_to_function(void (*send)(void *argument, enum log_level level, const char *text),
@@ -50,8 +52,8 @@ void log_record(enum log_level level, const char *format, ...) printf_like(2, 3)
 	} while (0)
 
 /*
- * Writes the one final error record: to the log file as "level=error" / {"level":"error", "msg", "time",
- * "code", "pointer", "file", "line", "errno", "syscall", "hint"}, and to stderr for people.  MSG is
- * self-contained: sentence, errno text, file:line.  Called by main() only.
+ * Writes the one final error record: to the log file as "level=error" / {"level":"error", "msg",
+ * "time", "code", "pointer", "file", "line", "errno", "syscall", "hint"}, and to stderr for people.
+ * MSG is self-contained: sentence, errno text, file:line.  Called by main() only.
  */
 void log_error(const struct error *err);

@@ -1,6 +1,6 @@
 /*
- * The protocol between P (the command), S (the stage) and I (the container's init), over one SEQPACKET pair that all three
- * share; `start` speaks the last part of it over start.sock.
+ * The protocol between P (the command), S (the stage) and I (the container's init), over one
+ *SEQPACKET pair that all three share; `start` speaks the last part of it over start.sock.
  *
  *	P                               S                            I
  *	clone3(INTO_CGROUP) ----------> waits (systemd: adoption)
@@ -10,18 +10,20 @@
  *	                                clone3(CLONE_PARENT) ------> starts
  *	     <------------------------- _exit(0) -------------- INIT sets up the root
  *	limits                                                       ...
- *	     <---------------------------------------- MOUNTED       (only when P has something to do then)
- *	hooks; HOOKS_DONE -----------------------------------------> pivot ... identity
+ *	     <---------------------------------------- MOUNTED       (only when P has something to
+ *do then) hooks; HOOKS_DONE -----------------------------------------> pivot ... identity
  *	     <---------------------------------------- READY
- *	state "created"; COMMIT -----------------------------------> lives on without P, closes the channel
+ *	state "created"; COMMIT -----------------------------------> lives on without P, closes the
+ *channel
  *
  *	start: START ----------------------------------------------> startContainer hooks
  *	     <---------------------------------------- EXEC          execve
  *	     end of file: it worked; ERROR: it did not
  *
- * Where nothing is joined and neither a user nor a time namespace is made there is no S: P clones I itself.
- * LOG, CONSOLE, LISTENER, HOOKS and ERROR may come from S or I at any time.  End of file anywhere else means that the other side died;
- * nobody ever blocks on a dead peer.  S and I never write to stderr: P is the only voice.
+ * Where nothing is joined and neither a user nor a time namespace is made there is no S: P clones I
+ *itself. LOG, CONSOLE, LISTENER, HOOKS and ERROR may come from S or I at any time.  End of file
+ *anywhere else means that the other side died; nobody ever blocks on a dead peer.  S and I never
+ *write to stderr: P is the only voice.
  */
 #pragma once
 
@@ -34,17 +36,17 @@ enum message_kind {
 	MESSAGE_GO,
 	MESSAGE_NEED_MAPS,
 	MESSAGE_MAPS_DONE,
-	MESSAGE_INIT,	    /* NUMBER: pid of I, as P sees it; from I itself, and only when S cloned it */
+	MESSAGE_INIT, /* NUMBER: pid of I, as P sees it; from I itself, and only when S cloned it */
 	MESSAGE_MOUNTED,
 	MESSAGE_HOOKS_DONE,
 	MESSAGE_READY,
 	MESSAGE_COMMIT,
 	MESSAGE_START,
 	MESSAGE_EXEC,
-	MESSAGE_LOG,	    /* NUMBER: level; ERROR.what: text */
-	MESSAGE_CONSOLE,    /* with the pty's master */
-	MESSAGE_LISTENER,   /* NUMBER: the seccomp listener's descriptor in I, for pidfd_getfd(2) */
-	MESSAGE_HOOKS,	    /* NUMBER: 1 the container's hooks begin to run, 0 they ended */
+	MESSAGE_LOG,	  /* NUMBER: level; ERROR.what: text */
+	MESSAGE_CONSOLE,  /* with the pty's master */
+	MESSAGE_LISTENER, /* NUMBER: the seccomp listener's descriptor in I, for pidfd_getfd(2) */
+	MESSAGE_HOOKS,	  /* NUMBER: 1 the container's hooks begin to run, 0 they ended */
 	MESSAGE_ERROR,
 };
 
@@ -54,18 +56,20 @@ struct message {
 	struct error error;
 };
 
-int message_send(int channel, enum message_kind kind, int number, int fd, struct error *err)
-	must_check;
+int message_send(int channel, enum message_kind kind, int number, int fd,
+		 struct error *err) must_check;
 /* Sends ERR; the last thing that a dying S or I says, so trouble is ignored. */
 void message_send_error(int channel, const struct error *err);
 /* 1 received, 0 end of file, -1 error.  *FD as channel_receive(). */
 int message_receive(int channel, struct message *message, int *fd, int timeout_ms,
 		    struct error *err) must_check;
 /* Waits for exactly KIND; end of file or anything else is an error. */
-int message_expect(int channel, enum message_kind kind, int timeout_ms, struct error *err) must_check;
+int message_expect(int channel, enum message_kind kind, int timeout_ms,
+		   struct error *err) must_check;
 /*
- * How long the other side may be silent: TIMEOUT_MS (of --timeout) when it is not negative; else without end while HOOKS run, which
- * are the user's and have timeouts of their own, and a minute where only the kernel is at work.
+ * How long the other side may be silent: TIMEOUT_MS (of --timeout) when it is not negative; else
+ * without end while HOOKS run, which are the user's and have timeouts of their own, and a minute
+ * where only the kernel is at work.
  */
 int message_patience(int timeout_ms, bool hooks) must_check;
 /* From now on the log of this process goes to CHANNEL as LOG messages. */

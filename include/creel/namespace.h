@@ -1,4 +1,5 @@
-/* The table of the eight namespaces; opening, checking and joining them.  Source: namespaces(7), setns(2), ioctl_ns(2). */
+/* The table of the eight namespaces; opening, checking and joining them.  Source: namespaces(7),
+ * setns(2), ioctl_ns(2). */
 #pragma once
 
 #include <creel/compiler.h>
@@ -7,7 +8,8 @@
 
 struct error;
 
-/* In the order in which a process joins them: what needs rights in the old user namespace, user, the rest. */
+/* In the order in which a process joins them: what needs rights in the old user namespace, user,
+ * the rest. */
 struct namespace_row {
 	const char *name; /* as the spec writes it: "network" */
 	const char *link; /* in /proc/PID/ns: "net" */
@@ -24,20 +26,22 @@ const struct namespace_row *namespace_of(uint64_t flag);
 int namespace_open(const char *path, uint64_t flag, struct error *err) must_check;
 
 /*
- * Joins the N namespaces of FDS (by FLAGS) in up to two passes around the user namespace: those that our present rights
- * allow first, then the user namespace, then what is left.  Joining a mount namespace comes last; pid and time
- * namespaces hold for children only.  One fd a flag; an fd of -1 is skipped.
+ * Joins the N namespaces of FDS (by FLAGS) in up to two passes around the user namespace: those
+ * that our present rights allow first, then the user namespace, then what is left.  Joining a mount
+ * namespace comes last; pid and time namespaces hold for children only.  One fd a flag; an fd of -1
+ * is skipped.
  */
 int namespace_join(const int *fds, const uint64_t *flags, size_t n, struct error *err) must_check;
 
 /* setns(2) into all namespaces of the process PIDFD that FLAGS name, in one call. */
 int namespace_join_process(int pidfd, uint64_t flags, struct error *err) must_check;
 
-/* Unshares FLAGS, one by one when the whole fails, so that the error names the kind and, for ENOSPC, the
- * user.max_*_namespaces sysctl with its value. */
+/* Unshares FLAGS, one by one when the whole fails, so that the error names the kind and, for
+ * ENOSPC, the user.max_*_namespaces sysctl with its value. */
 int namespace_unshare(uint64_t flags, struct error *err) must_check;
 /* Explains a failed clone3(2) or unshare(2) that should have made FLAGS. */
 int namespace_explain(uint64_t flags, int errnum, struct error *err);
 
-/* Writes time offsets ("boottime 5 0\nmonotonic ...") of the time namespace our children will be in. */
+/* Writes time offsets ("boottime 5 0\nmonotonic ...") of the time namespace our children will be
+ * in. */
 int namespace_set_time_offsets(int procfs, const char *lines, struct error *err) must_check;

@@ -60,7 +60,8 @@ struct oci_config {
 	struct oci_hooks *hooks;
 	struct string_map annotations;
 	struct oci_linux *linux;
-	/* Other platforms' sections are known, so that they are not reported as unknown, and ignored. */
+	/* Other platforms' sections are known, so that they are not reported as unknown, and
+	 * ignored. */
 	const struct json *vm, *windows, *solaris, *zos, *freebsd;
 };
 

@@ -1,4 +1,5 @@
-/* The document that `creel features` prints.  Source: runtime-spec features.md, features-linux.md. */
+/* The document that `creel features` prints.  Source: runtime-spec features.md, features-linux.md.
+ */
 #pragma once
 
 #include <creel/schema.h>

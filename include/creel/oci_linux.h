@@ -34,8 +34,8 @@ struct oci_id_mappings {
 };
 
 struct oci_device {
-	char *type; /* "c", "b", "u" (the same as c) or "p" */
-	char *path; /* in the container */
+	char *type;	       /* "c", "b", "u" (the same as c) or "p" */
+	char *path;	       /* in the container */
 	struct optional major; /* required unless p */
 	struct optional minor;
 	struct optional_uint file_mode; /* default 0666 */
@@ -110,8 +110,9 @@ extern const struct schema oci_memory_policy_schema;
 extern const struct schema oci_personality_schema;
 
 /*
- * The rules of one whole map, as the kernel has them: at most 340 lines, none empty, none past the last id, none
- * overlapping another on either side.  AT is the list's place.  Source: user_namespaces(7).
+ * The rules of one whole map, as the kernel has them: at most 340 lines, none empty, none past the
+ * last id, none overlapping another on either side.  AT is the list's place.  Source:
+ * user_namespaces(7).
  */
 int oci_id_mappings_check(const struct oci_id_mappings *mappings, const struct where *at,
 			  struct error *err) must_check;

@@ -1,6 +1,6 @@
 /*
- * `process` of config.json, and the process files of `exec --process`: who runs what, with which rights.
- * Source: runtime-spec config.md "Process", config-linux.md.
+ * `process` of config.json, and the process files of `exec --process`: who runs what, with which
+ * rights. Source: runtime-spec config.md "Process", config-linux.md.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct oci_capabilities {
 };
 
 struct oci_rlimit {
-	struct optional type; /* RLIMIT_* of <sys/resource.h> */
+	struct optional type;	   /* RLIMIT_* of <sys/resource.h> */
 	struct optional_uint soft; /* 2^64-1 is no limit */
 	struct optional_uint hard;
 };
@@ -38,10 +38,10 @@ struct oci_scheduler {
 	struct optional policy; /* SCHED_* of <linux/sched.h> */
 	struct optional nice;	/* -20 to 19 */
 	struct optional priority;
-	struct ints flags;		/* SCHED_FLAG_* */
-	struct optional_uint runtime;	/* ns */
-	struct optional_uint deadline;	/* ns */
-	struct optional_uint period;	/* ns */
+	struct ints flags;	       /* SCHED_FLAG_* */
+	struct optional_uint runtime;  /* ns */
+	struct optional_uint deadline; /* ns */
+	struct optional_uint period;   /* ns */
 };
 
 struct oci_io_priority {

@@ -1,6 +1,7 @@
 /*
  * `linux.resources` of config.json, which is also the body of `creel update --resources`.
- * Source: runtime-spec config-linux.md "Control groups".  Values are kept as the document writes them: plan_cgroup.c converts.
+ * Source: runtime-spec config-linux.md "Control groups".  Values are kept as the document writes
+ * them: plan_cgroup.c converts.
  */
 #pragma once
 
@@ -12,7 +13,7 @@ struct oci_device_rule {
 	char *type;	       /* "a", "b", "c"; absent means "a" */
 	struct optional major; /* absent or -1 means all */
 	struct optional minor;
-	char *access;	       /* a subset of "rwm"; absent means all */
+	char *access; /* a subset of "rwm"; absent means all */
 };
 
 struct oci_memory {
@@ -34,8 +35,8 @@ struct oci_cpu {
 	struct optional_uint period; /* microseconds */
 	struct optional realtime_runtime;
 	struct optional_uint realtime_period;
-	char *cpus; /* CPU list */
-	char *mems; /* node list */
+	char *cpus;	      /* CPU list */
+	char *mems;	      /* node list */
 	struct optional idle; /* 0 or 1 */
 };
 
@@ -67,7 +68,7 @@ struct oci_block_io {
 };
 
 struct oci_hugepage_limit {
-	char *page_size; /* "2MB": ^[1-9][0-9]*[KMG]B$ */
+	char *page_size;	    /* "2MB": ^[1-9][0-9]*[KMG]B$ */
 	struct optional_uint limit; /* bytes */
 };
 

@@ -1,4 +1,5 @@
-/* `linux.seccomp`: the system call filter as the spec writes it.  Source: runtime-spec config-linux.md "Seccomp". */
+/* `linux.seccomp`: the system call filter as the spec writes it.  Source: runtime-spec
+ * config-linux.md "Seccomp". */
 #pragma once
 
 #include <creel/schema.h>
@@ -50,8 +51,10 @@ struct oci_seccomp_rule {
 struct oci_seccomp {
 	struct optional default_action; /* required */
 	struct optional_uint default_errno_ret;
-	struct strings architectures; /* "SCMP_ARCH_X86_64"; checked against oci_seccomp_architectures */
-	struct ints flags; /* items == NULL: absent, which means SPEC_ALLOW; an empty list means none */
+	struct strings
+	    architectures; /* "SCMP_ARCH_X86_64"; checked against oci_seccomp_architectures */
+	struct ints
+	    flags; /* items == NULL: absent, which means SPEC_ALLOW; an empty list means none */
 	char *listener_path;
 	char *listener_metadata;
 	LIST_OF(struct oci_seccomp_rule) syscalls;

@@ -1,6 +1,7 @@
 /*
- * The state that `creel state` prints and that hooks read on standard input; and one row of `creel list`.
- * Source: runtime-spec runtime.md "State"; the members after `annotations` are those that engines read (SPEC 2.3).
+ * The state that `creel state` prints and that hooks read on standard input; and one row of `creel
+ * list`. Source: runtime-spec runtime.md "State"; the members after `annotations` are those that
+ * engines read (SPEC 2.3).
  */
 #pragma once
 
@@ -30,7 +31,8 @@ extern const struct schema oci_state_schema;	  /* `state`, `list --format json` 
 extern const struct schema oci_hook_state_schema; /* hooks: the spec's members, and root */
 extern const struct name_value oci_status_names[];
 
-/* What a seccomp agent receives with the listener's descriptor (config-linux.md, "Container Process State"). */
+/* What a seccomp agent receives with the listener's descriptor (config-linux.md, "Container Process
+ * State"). */
 struct oci_container_process_state {
 	char *oci_version;
 	struct strings fds;

@@ -34,8 +34,8 @@ bool oom_find(struct arena *arena, int cgroup_root, const char *path, const stru
 /* "the cgroup /a/b hit its memory limit of 8388608 bytes (at most 8388608 were in use)". */
 const char *oom_text(struct arena *arena, const struct oci_oom *oom);
 
-/* When the kernel killed in the cgroup PATH (NULL: none) since MARK (NULL: ever, for a container's own init), ERR says so of WHO
- * instead; returns -1 for the caller to return. */
+/* When the kernel killed in the cgroup PATH (NULL: none) since MARK (NULL: ever, for a container's
+ * own init), ERR says so of WHO instead; returns -1 for the caller to return. */
 int oom_blame(struct runtime *runtime, const char *path, const struct oom_mark *mark,
 	      const char *who, struct error *err);
 /* Before and after a foreground process: a warning when EXIT_CODE says SIGKILL and the kernel

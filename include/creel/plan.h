@@ -1,9 +1,11 @@
 /*
- * The plan: (config, request, facts) -> everything that creel will do, in the kernel's words, complete before the first side
- * effect.  Pure: no file is opened, no process is started.  This room is the only place where the spec's words meet the
- * kernel's; it includes kernel's types but does not link it.
+ * The plan: (config, request, facts) -> everything that creel will do, in the kernel's words,
+ * complete before the first side effect.  Pure: no file is opened, no process is started.  This
+ * room is the only place where the spec's words meet the kernel's; it includes kernel's types but
+ * does not link it.
  *
- * Objects keep the JSON pointer that asked for them (`where`), so that a failing system call names the config line too.
+ * Objects keep the JSON pointer that asked for them (`where`), so that a failing system call names
+ * the config line too.
  */
 #pragma once
 
@@ -40,12 +42,12 @@ struct plan_request {
 	enum cgroup_manager manager;
 	bool no_pivot;
 	bool no_new_keyring;
-	unsigned int preserve_fds; /* 3 .. 3+N-1 are passed on */
-	unsigned int listen_fds;   /* LISTEN_FDS of the caller, counted before PRESERVE_FDS */
-	const char *listen_names;  /* LISTEN_FDNAMES, or NULL */
-	const char *notify_socket; /* NOTIFY_SOCKET of the caller, or NULL */
+	unsigned int preserve_fds;    /* 3 .. 3+N-1 are passed on */
+	unsigned int listen_fds;      /* LISTEN_FDS of the caller, counted before PRESERVE_FDS */
+	const char *listen_names;     /* LISTEN_FDNAMES, or NULL */
+	const char *notify_socket;    /* NOTIFY_SOCKET of the caller, or NULL */
 	const char *notify_directory; /* where ours will be, on the host */
-	bool rootless_cgroups;	   /* --rootless: cgroup permission errors are tolerated */
+	bool rootless_cgroups;	      /* --rootless: cgroup permission errors are tolerated */
 };
 
 struct plan_join {
@@ -58,9 +60,9 @@ struct plan_namespaces {
 	uint64_t create; /* CLONE_NEW* */
 	struct plan_join joins[8];
 	size_t joins_n;
-	const struct idmap *maps;   /* of a new user namespace, else NULL */
+	const struct idmap *maps; /* of a new user namespace, else NULL */
 	const char *maps_where;
-	const char *time_offsets;   /* lines for timens_offsets, or NULL */
+	const char *time_offsets; /* lines for timens_offsets, or NULL */
 	const char *time_where;
 };
 
@@ -78,13 +80,15 @@ struct plan_net_device {
 
 struct plan_cgroup {
 	enum cgroup_manager manager;
-	const char *path;  /* in the hierarchy: "/machine/web"; with systemd NULL until the unit exists */
+	const char
+	    *path; /* in the hierarchy: "/machine/web"; with systemd NULL until the unit exists */
 	const char *slice; /* systemd: "machine.slice" */
 	const char *unit;  /* systemd: "docker-web.scope" */
 	struct systemd_property *properties;
 	size_t properties_n;
 	struct cgroup_writes writes;
-	bool filter_devices; /* false: no device rules at all (the list was empty or the host cannot) */
+	bool filter_devices; /* false: no device rules at all (the list was empty or the host
+				cannot) */
 	const struct device_rule *devices;
 	size_t devices_n;
 	bool delegate; /* give the cgroup to DELEGATE_UID:GID */
@@ -135,8 +139,10 @@ struct plan {
 	const char *bundle;
 	const char *rootfs; /* absolute */
 	struct plan_namespaces namespaces;
-	unsigned long propagation;	 /* of everything, before the root is prepared: MS_SLAVE | MS_REC ... */
-	unsigned long propagation_after; /* of the root, after pivot: MS_SHARED, MS_UNBINDABLE, or 0 */
+	unsigned long
+	    propagation; /* of everything, before the root is prepared: MS_SLAVE | MS_REC ... */
+	unsigned long
+	    propagation_after; /* of the root, after pivot: MS_SHARED, MS_UNBINDABLE, or 0 */
 	bool root_readonly;
 	bool no_pivot;
 	const char *keyring; /* "_ses.ID", or NULL */
@@ -154,14 +160,14 @@ struct plan {
 	const struct rdt_plan *rdt;
 	struct plan_cgroup cgroup;
 	struct plan_process process;
-	unsigned int preserve_fds; /* all that are passed on: LISTEN_FDS + --preserve-fds */
-	bool notify; /* the directory of our notify socket is mounted */
+	unsigned int preserve_fds;	 /* all that are passed on: LISTEN_FDS + --preserve-fds */
+	bool notify;			 /* the directory of our notify socket is mounted */
 	const struct oci_config *config; /* hooks, annotations, seccomp */
 };
 
 /*
- * Makes the plan.  PLAN points into CONFIG, REQUEST and the arena, which must outlive it.  The seccomp filter is not part of it:
- * it may come from the cache; plan_seccomp() compiles it.
+ * Makes the plan.  PLAN points into CONFIG, REQUEST and the arena, which must outlive it.  The
+ * seccomp filter is not part of it: it may come from the cache; plan_seccomp() compiles it.
  */
 int plan_make(struct arena *arena, const struct oci_config *config,
 	      const struct plan_request *request, const struct facts *facts, struct plan *plan,
@@ -175,8 +181,8 @@ struct plan_process_context {
 	unsigned int listen_fds;
 	const char *listen_names;
 	const char *notify_socket; /* as the container sees it, or NULL */
-	bool keep_groups; /* annotation run.oci.keep_original_groups */
-	const char *where; /* "/process", or "" */
+	bool keep_groups;	   /* annotation run.oci.keep_original_groups */
+	const char *where;	   /* "/process", or "" */
 };
 
 int plan_process(struct arena *arena, const struct oci_process *process,
@@ -188,20 +194,23 @@ int plan_linux_process(struct arena *arena, const struct oci_linux *oci_linux,
 		       struct plan_process *plan, struct error *err) must_check;
 
 /*
- * `linux.resources` as cgroup writes and systemd properties; WHERE is the pointer of the object ("/linux/resources"; "" for a
- * file of `update`).
+ * `linux.resources` as cgroup writes and systemd properties; WHERE is the pointer of the object
+ * ("/linux/resources"; "" for a file of `update`).
  */
 int plan_resources(struct arena *arena, const struct oci_resources *resources, const char *where,
-		   const struct facts *facts, struct plan_cgroup *plan, struct error *err)
-	must_check;
+		   const struct facts *facts, struct plan_cgroup *plan,
+		   struct error *err) must_check;
 
-/* Compiles the filter with libseccomp, with an ENOSYS answer for system calls newer than the profile.  Milliseconds: cache it. */
+/* Compiles the filter with libseccomp, with an ENOSYS answer for system calls newer than the
+ * profile.  Milliseconds: cache it. */
 int plan_seccomp(struct arena *arena, const struct oci_seccomp *seccomp, const char *where,
 		 struct plan_seccomp *plan, struct error *err) must_check;
-/* The versions and constants that the compiled filter depends on beside the profile: part of the cache key. */
+/* The versions and constants that the compiled filter depends on beside the profile: part of the
+ * cache key. */
 const char *plan_seccomp_version(struct arena *arena);
 
-/* The plan as text, one step a line, each with its JSON pointer: `creel plan`, the debug log, the golden tests. */
+/* The plan as text, one step a line, each with its JSON pointer: `creel plan`, the debug log, the
+ * golden tests. */
 const char *plan_print(struct arena *arena, const struct plan *plan);
 
 /* For `creel features`: every mount option and capability that the tables know, in table order. */

@@ -1,4 +1,5 @@
-/* Processes by pidfd: spawn (clone3), signal, wait, start time.  Source: clone(2), pidfd_open(2), pidfd_send_signal(2). */
+/* Processes by pidfd: spawn (clone3), signal, wait, start time.  Source: clone(2), pidfd_open(2),
+ * pidfd_send_signal(2). */
 #pragma once
 
 #include <creel/compiler.h>
@@ -10,40 +11,49 @@
 struct error;
 
 struct spawn {
-	uint64_t flags; /* CLONE_NEW*, CLONE_PARENT ...; exit signal SIGCHLD unless CLONE_PARENT is in it */
+	uint64_t flags; /* CLONE_NEW*, CLONE_PARENT ...; exit signal SIGCHLD unless CLONE_PARENT is
+			   in it */
 	int cgroup;	/* the child is born in this cgroup (CLONE_INTO_CGROUP), or -1 */
 	int *pidfd;	/* receives a pidfd of the child, or NULL */
-	pid_t *born;	/* receives its pid before it runs, also when we are killed at once; NULL, or memory that another process shares */
+	pid_t *born; /* receives its pid before it runs, also when we are killed at once; NULL, or
+			memory that another process shares */
 };
 
-/* Like fork(2): returns the pid in the parent (as seen in its pid namespace), 0 in the child, -1 on error. */
+/* Like fork(2): returns the pid in the parent (as seen in its pid namespace), 0 in the child, -1 on
+ * error. */
 pid_t process_spawn(const struct spawn *spawn, struct error *err) must_check;
 
-int process_open(pid_t pid, struct error *err) must_check; /* a pidfd; -1 with ERRNUM ESRCH when it is gone */
+int process_open(pid_t pid,
+		 struct error *err) must_check; /* a pidfd; -1 with ERRNUM ESRCH when it is gone */
 int process_signal(int pidfd, int signal, struct error *err) must_check;
-/* Waits until it ends.  1: it ended and *STATUS is its wait status (0 if it is not our child); 0: the deadline passed. */
+/* Waits until it ends.  1: it ended and *STATUS is its wait status (0 if it is not our child); 0:
+ * the deadline passed. */
 int process_wait(int pidfd, int timeout_ms, int *status, struct error *err) must_check;
 /* 128+n for signals, else the exit code: what the command line returns. */
 int process_exit_code(int status);
 
 /* Field 22 of /proc/PID/stat, in clock ticks since boot; and whether it is a zombie or dead. */
-int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)
-	must_check;
-/* Whether the process PID, of which PIDFD is a descriptor and which has closed its files, has not executed a program: so it is
- * dying.  False also when that cannot be known any more, because somebody has reaped it. */
+int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead,
+		       struct error *err) must_check;
+/* Whether the process PID, of which PIDFD is a descriptor and which has closed its files, has not
+ * executed a program: so it is dying.  False also when that cannot be known any more, because
+ * somebody has reaped it. */
 bool process_died_unexecuted(int procfs, pid_t pid, int pidfd);
 /* "name (wchan)" of PID for messages about who did not answer. */
 void process_describe(int procfs, pid_t pid, char *text, size_t size);
 
-/* Dies with its parent by SIGNAL from now on (PR_SET_PDEATHSIG); 0 turns it off.  An error if PARENT is gone already; PARENT 0 is not
- * checked: from a new pid namespace it cannot be seen, and the end of the channel tells. */
+/* Dies with its parent by SIGNAL from now on (PR_SET_PDEATHSIG); 0 turns it off.  An error if
+ * PARENT is gone already; PARENT 0 is not checked: from a new pid namespace it cannot be seen, and
+ * the end of the channel tells. */
 int process_die_with_parent(int signal, pid_t parent, struct error *err) must_check;
 int process_set_dumpable(bool dumpable, struct error *err) must_check;
 
-/* "KILL", "SIGKILL", "kill", "9", "RTMIN+3"; an unknown one is ERROR_USAGE: unknown signal "X" (with "did you mean"). */
+/* "KILL", "SIGKILL", "kill", "9", "RTMIN+3"; an unknown one is ERROR_USAGE: unknown signal "X"
+ * (with "did you mean"). */
 int process_signal_number(const char *text, int *number, struct error *err) must_check;
 /* "SIGKILL", or "signal N". */
 const char *process_signal_name(int number, char *buffer, size_t size);
 
-/* Resets all dispositions to default and unblocks all signals: what the container's program starts with. */
+/* Resets all dispositions to default and unblocks all signals: what the container's program starts
+ * with. */
 void process_reset_signals(void);

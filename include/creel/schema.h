@@ -1,11 +1,12 @@
 /*
- * Tree to struct and struct to tree, by table.  A row (struct field) has the member's name, its kind, its place in the struct,
- * and what the kind needs.  From one table follow decoding, encoding, validation, the error's pointer, and the lists in
- * `creel features`.
+ * Tree to struct and struct to tree, by table.  A row (struct field) has the member's name, its
+ * kind, its place in the struct, and what the kind needs.  From one table follow decoding,
+ * encoding, validation, the error's pointer, and the lists in `creel features`.
  *
- * Rules of the decoder: a wrong type is an error, never "absent"; null means absent, for every kind; an unknown member is
- * ignored (debug log, and a warning with "did you mean" when it differs from a known one only by letter case); an unknown enum
- * value is an error; members are matched exactly; what is decoded is complete or not at all.
+ * Rules of the decoder: a wrong type is an error, never "absent"; null means absent, for every
+ * kind; an unknown member is ignored (debug log, and a warning with "did you mean" when it differs
+ * from a known one only by letter case); an unknown enum value is an error; members are matched
+ * exactly; what is decoded is complete or not at all.
  */
 #pragma once
 
@@ -56,26 +57,28 @@ struct name_value {
 };
 
 enum field_kind {
-	FIELD_BOOL,	   /* bool: absent is false */
+	FIELD_BOOL,	     /* bool: absent is false */
 	FIELD_OPTIONAL_BOOL, /* struct optional: value 0 or 1 */
-	FIELD_INT,	   /* struct optional, within [min, max] */
-	FIELD_UINT,	   /* struct optional_uint, up to umax */
-	FIELD_STRING,	   /* char *: absent is NULL */
-	FIELD_ENUM,	   /* struct optional: value from names */
-	FIELD_STRINGS,	   /* struct strings */
-	FIELD_ENUMS,	   /* struct ints: each value from names */
-	FIELD_UINTS,	   /* struct uints, each up to umax */
-	FIELD_OBJECT,	   /* struct x *: absent is NULL; schema */
-	FIELD_LIST,	   /* LIST_OF(struct x): schema */
-	FIELD_STRING_MAP,  /* struct string_map */
-	FIELD_OBJECT_MAP,  /* LIST_OF(struct x) whose first member is `char *key`; schema describes the values */
-	FIELD_ANY,	   /* const struct json *: kept as a tree (other platforms' sections) */
+	FIELD_INT,	     /* struct optional, within [min, max] */
+	FIELD_UINT,	     /* struct optional_uint, up to umax */
+	FIELD_STRING,	     /* char *: absent is NULL */
+	FIELD_ENUM,	     /* struct optional: value from names */
+	FIELD_STRINGS,	     /* struct strings */
+	FIELD_ENUMS,	     /* struct ints: each value from names */
+	FIELD_UINTS,	     /* struct uints, each up to umax */
+	FIELD_OBJECT,	     /* struct x *: absent is NULL; schema */
+	FIELD_LIST,	     /* LIST_OF(struct x): schema */
+	FIELD_STRING_MAP,    /* struct string_map */
+	FIELD_OBJECT_MAP, /* LIST_OF(struct x) whose first member is `char *key`; schema describes
+			     the values */
+	FIELD_ANY,	  /* const struct json *: kept as a tree (other platforms' sections) */
 };
 
 enum field_flags {
-	FIELD_REQUIRED = 1,    /* absent (or null) is an error */
-	FIELD_NOT_EMPTY = 2,   /* an empty string, list or map is an error */
-	FIELD_KEEP_EMPTY = 4,  /* written even when empty, zero or false (state and features need it) */
+	FIELD_REQUIRED = 1,  /* absent (or null) is an error */
+	FIELD_NOT_EMPTY = 2, /* an empty string, list or map is an error */
+	FIELD_KEEP_EMPTY =
+	    4, /* written even when empty, zero or false (state and features need it) */
 };
 
 struct schema;
@@ -103,58 +106,92 @@ struct schema {
 /* An offsetof() that does not compile unless the member has exactly the type that the row needs. */
 #define MEMBER_OF_TYPE(type, member, wanted)                                                       \
 	(offsetof(type, member) +                                                                  \
-	 0 * sizeof(char[1 - 2 * !__builtin_types_compatible_p(__typeof__(((type *)0)->member), wanted)]))
+	 0 * sizeof(char[1 - 2 * !__builtin_types_compatible_p(__typeof__(((type *)0)->member),    \
+							       wanted)]))
 
-/* The same for a list: its elements must have the size that the schema describes; checked when tables are built in tests. */
+/* The same for a list: its elements must have the size that the schema describes; checked when
+ * tables are built in tests. */
 #define F_BOOL(type, member, key_, flags_)                                                         \
-	{ .key = (key_), .kind = FIELD_BOOL, .flags = (flags_),                                    \
-	  .offset = MEMBER_OF_TYPE(type, member, bool) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_BOOL, .flags = (flags_),                              \
+		.offset = MEMBER_OF_TYPE(type, member, bool)                                       \
+	}
 #define F_OPTIONAL_BOOL(type, member, key_, flags_)                                                \
-	{ .key = (key_), .kind = FIELD_OPTIONAL_BOOL, .flags = (flags_),                           \
-	  .offset = MEMBER_OF_TYPE(type, member, struct optional) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_OPTIONAL_BOOL, .flags = (flags_),                     \
+		.offset = MEMBER_OF_TYPE(type, member, struct optional)                            \
+	}
 #define F_INT(type, member, key_, flags_, min_, max_)                                              \
-	{ .key = (key_), .kind = FIELD_INT, .flags = (flags_), .min = (min_), .max = (max_),       \
-	  .offset = MEMBER_OF_TYPE(type, member, struct optional) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_INT, .flags = (flags_), .min = (min_), .max = (max_), \
+		.offset = MEMBER_OF_TYPE(type, member, struct optional)                            \
+	}
 #define F_UINT(type, member, key_, flags_, max_)                                                   \
-	{ .key = (key_), .kind = FIELD_UINT, .flags = (flags_), .umax = (max_),                    \
-	  .offset = MEMBER_OF_TYPE(type, member, struct optional_uint) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_UINT, .flags = (flags_), .umax = (max_),              \
+		.offset = MEMBER_OF_TYPE(type, member, struct optional_uint)                       \
+	}
 #define F_STRING(type, member, key_, flags_)                                                       \
-	{ .key = (key_), .kind = FIELD_STRING, .flags = (flags_),                                  \
-	  .offset = MEMBER_OF_TYPE(type, member, char *) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_STRING, .flags = (flags_),                            \
+		.offset = MEMBER_OF_TYPE(type, member, char *)                                     \
+	}
 #define F_ENUM(type, member, key_, flags_, names_)                                                 \
-	{ .key = (key_), .kind = FIELD_ENUM, .flags = (flags_), .names = (names_),                 \
-	  .offset = MEMBER_OF_TYPE(type, member, struct optional) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_ENUM, .flags = (flags_), .names = (names_),           \
+		.offset = MEMBER_OF_TYPE(type, member, struct optional)                            \
+	}
 #define F_STRINGS(type, member, key_, flags_)                                                      \
-	{ .key = (key_), .kind = FIELD_STRINGS, .flags = (flags_),                                 \
-	  .offset = MEMBER_OF_TYPE(type, member, struct strings) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_STRINGS, .flags = (flags_),                           \
+		.offset = MEMBER_OF_TYPE(type, member, struct strings)                             \
+	}
 #define F_ENUMS(type, member, key_, flags_, names_)                                                \
-	{ .key = (key_), .kind = FIELD_ENUMS, .flags = (flags_), .names = (names_),                \
-	  .offset = MEMBER_OF_TYPE(type, member, struct ints) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_ENUMS, .flags = (flags_), .names = (names_),          \
+		.offset = MEMBER_OF_TYPE(type, member, struct ints)                                \
+	}
 #define F_UINTS(type, member, key_, flags_, max_)                                                  \
-	{ .key = (key_), .kind = FIELD_UINTS, .flags = (flags_), .umax = (max_),                   \
-	  .offset = MEMBER_OF_TYPE(type, member, struct uints) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_UINTS, .flags = (flags_), .umax = (max_),             \
+		.offset = MEMBER_OF_TYPE(type, member, struct uints)                               \
+	}
 #define F_OBJECT(type, member, key_, flags_, object_type, schema_)                                 \
-	{ .key = (key_), .kind = FIELD_OBJECT, .flags = (flags_), .schema = (schema_),             \
-	  .offset = MEMBER_OF_TYPE(type, member, object_type *) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_OBJECT, .flags = (flags_), .schema = (schema_),       \
+		.offset = MEMBER_OF_TYPE(type, member, object_type *)                              \
+	}
 #define F_LIST(type, member, key_, flags_, object_type, schema_)                                   \
-	{ .key = (key_), .kind = FIELD_LIST, .flags = (flags_), .schema = (schema_),               \
-	  .offset = MEMBER_OF_TYPE(type, member.items, object_type *) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_LIST, .flags = (flags_), .schema = (schema_),         \
+		.offset = MEMBER_OF_TYPE(type, member.items, object_type *)                        \
+	}
 #define F_STRING_MAP(type, member, key_, flags_)                                                   \
-	{ .key = (key_), .kind = FIELD_STRING_MAP, .flags = (flags_),                              \
-	  .offset = MEMBER_OF_TYPE(type, member, struct string_map) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_STRING_MAP, .flags = (flags_),                        \
+		.offset = MEMBER_OF_TYPE(type, member, struct string_map)                          \
+	}
 #define F_OBJECT_MAP(type, member, key_, flags_, object_type, schema_)                             \
-	{ .key = (key_), .kind = FIELD_OBJECT_MAP, .flags = (flags_), .schema = (schema_),         \
-	  .offset = MEMBER_OF_TYPE(type, member.items, object_type *) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_OBJECT_MAP, .flags = (flags_), .schema = (schema_),   \
+		.offset = MEMBER_OF_TYPE(type, member.items, object_type *)                        \
+	}
 #define F_ANY(type, member, key_, flags_)                                                          \
-	{ .key = (key_), .kind = FIELD_ANY, .flags = (flags_),                                     \
-	  .offset = MEMBER_OF_TYPE(type, member, const struct json *) }
+	{                                                                                          \
+		.key = (key_), .kind = FIELD_ANY, .flags = (flags_),                               \
+		.offset = MEMBER_OF_TYPE(type, member, const struct json *)                        \
+	}
 
 #define SCHEMA(type_, fields_, check_)                                                             \
-	{ .size = sizeof(type_), .fields = (fields_), .n = ARRAY_SIZE(fields_), .check = (check_) }
+	{                                                                                          \
+		.size = sizeof(type_), .fields = (fields_), .n = ARRAY_SIZE(fields_),              \
+		.check = (check_)                                                                  \
+	}
 
 /*
- * Decodes TREE into OBJECT (SCHEMA->size bytes, zeroed by the caller); everything is copied or pointed to in the arena.
- * AT is the object's place in the document, NULL for the root.  OBJECT is only meaningful after 0.
+ * Decodes TREE into OBJECT (SCHEMA->size bytes, zeroed by the caller); everything is copied or
+ * pointed to in the arena. AT is the object's place in the document, NULL for the root.  OBJECT is
+ * only meaningful after 0.
  */
 int schema_decode(const struct schema *schema, struct arena *arena, const struct json *tree,
 		  const struct where *at, void *object, struct error *err) must_check;
@@ -162,7 +199,8 @@ int schema_decode(const struct schema *schema, struct arena *arena, const struct
 /* Writes OBJECT as a JSON object; absent members are left out, so that decode(encode(x)) is x. */
 void schema_encode(const struct schema *schema, const void *object, struct json_writer *w);
 
-/* json_parse() and schema_decode() of a whole document; *TREE (may be NULL) keeps the tree for positions. */
+/* json_parse() and schema_decode() of a whole document; *TREE (may be NULL) keeps the tree for
+ * positions. */
 int schema_parse(const struct schema *schema, struct arena *arena, const char *name,
 		 const char *text, size_t size, void *object, const struct json **tree,
 		 struct error *err) must_check;

@@ -1,10 +1,11 @@
 /*
- * Self-protection: no container can write the binary that creel runs from (CVE-2019-5736).  Every command that puts a
- * process into a container calls it first; state, list, kill and delete do not.
+ * Self-protection: no container can write the binary that creel runs from (CVE-2019-5736).  Every
+ * command that puts a process into a container calls it first; state, list, kill and delete do not.
  *
- * In this order: the binary already lies on a read-only mount or is a sealed memfd: nothing to do.  Else it is executed
- * again from a detached read-only clone of its own mount (open_tree, mount_setattr, execveat), or, where that is not
- * allowed, from a sealed memfd copy.  There is no variable and no option that turns it off.
+ * In this order: the binary already lies on a read-only mount or is a sealed memfd: nothing to do.
+ * Else it is executed again from a detached read-only clone of its own mount (open_tree,
+ * mount_setattr, execveat), or, where that is not allowed, from a sealed memfd copy.  There is no
+ * variable and no option that turns it off.
  */
 #pragma once
 
@@ -12,5 +13,6 @@
 
 struct error;
 
-/* Returns 0 when protected; otherwise executes itself again with ARGV and does not return, or fails. */
+/* Returns 0 when protected; otherwise executes itself again with ARGV and does not return, or
+ * fails. */
 int sealed_ensure(int procfs, char **argv, struct error *err) must_check;

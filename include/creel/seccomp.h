@@ -1,4 +1,5 @@
-/* Installing a ready filter, and the listener of its notifications.  Source: seccomp(2), seccomp_unotify(2). */
+/* Installing a ready filter, and the listener of its notifications.  Source: seccomp(2),
+ * seccomp_unotify(2). */
 #pragma once
 
 #include <creel/compiler.h>
@@ -17,8 +18,8 @@ struct seccomp_program {
 };
 
 /* Installs it for this process; *LISTENER receives the notification descriptor or -1. */
-int seccomp_install(const struct seccomp_program *program, int *listener, struct error *err)
-	must_check;
+int seccomp_install(const struct seccomp_program *program, int *listener,
+		    struct error *err) must_check;
 
 /* Whether this kernel knows the SECCOMP_FILTER_FLAG_*; installs nothing. */
 bool seccomp_has_flag(unsigned int flag);

@@ -1,4 +1,5 @@
-/* Handing a seccomp listener to its agent.  Source: runtime-spec config-linux.md, "The Container Process State". */
+/* Handing a seccomp listener to its agent.  Source: runtime-spec config-linux.md, "The Container
+ * Process State". */
 #pragma once
 
 #include <creel/arena.h>
@@ -16,6 +17,7 @@ struct seccomp_agent {
 	const struct oci_state *state;
 };
 
-/* Takes descriptor NUMBER out of the process (pidfd_getfd(2)) and sends it with the state in one message. */
+/* Takes descriptor NUMBER out of the process (pidfd_getfd(2)) and sends it with the state in one
+ * message. */
 int seccomp_agent_pass(struct arena *arena, const struct seccomp_agent *agent, int number,
 		       struct error *err) must_check;

@@ -17,6 +17,7 @@ struct start {
 int start_init(const struct start *start, struct error *err) must_check;
 /* Runs the poststart hooks; when one fails the container is killed and the error is returned. */
 int start_finish(struct create *create, int init, struct error *err) must_check;
-/* Finds the line of config.json that ERR points to, if the bundle's file is still the one that was created from. */
+/* Finds the line of config.json that ERR points to, if the bundle's file is still the one that was
+ * created from. */
 void start_locate_error(struct runtime *runtime, const struct container *container,
 			struct error *err);

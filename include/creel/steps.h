@@ -15,9 +15,10 @@ struct step {
 };
 
 /* Makes every step in order.  When one fails, it and the earlier ones are undone. */
-int steps_run(const struct step *steps, size_t n, struct create *create, struct error *err)
-	must_check;
+int steps_run(const struct step *steps, size_t n, struct create *create,
+	      struct error *err) must_check;
 
-/* Undoes the first N steps, last one first, all of them whatever fails; the first error is returned. */
-int steps_undo(const struct step *steps, size_t n, struct create *create, struct error *err)
-	must_check;
+/* Undoes the first N steps, last one first, all of them whatever fails; the first error is
+ * returned. */
+int steps_undo(const struct step *steps, size_t n, struct create *create,
+	       struct error *err) must_check;

@@ -1,4 +1,5 @@
-/* Text: formatting into an arena, lists of strings, and number parsing that accepts nothing but numbers. */
+/* Text: formatting into an arena, lists of strings, and number parsing that accepts nothing but
+ * numbers. */
 #pragma once
 
 #include <creel/arena.h>
@@ -47,11 +48,12 @@ bool strings_has(const struct strings *list, const char *text);
 /* The value of KEY, or NULL. */
 const char *string_map_get(const struct string_map *map, const char *key);
 
-/* The member of the NULL-terminated NAMES that is most like TEXT, for "did you mean"; NULL when none is near
- * enough (edit distance above a third of its length). */
+/* The member of the NULL-terminated NAMES that is most like TEXT, for "did you mean"; NULL when
+ * none is near enough (edit distance above a third of its length). */
 const char *text_nearest(const char *text, const char *const *names);
 
-/* A cpu or node list as in /sys ("0-3,7"): calls VISIT for each range; false when TEXT is no such list. */
+/* A cpu or node list as in /sys ("0-3,7"): calls VISIT for each range; false when TEXT is no such
+ * list. */
 bool text_parse_ranges(const char *text, unsigned int max,
 		       void (*visit)(void *argument, unsigned int first, unsigned int last),
 		       void *argument);

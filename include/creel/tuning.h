@@ -1,4 +1,5 @@
-/* Small settings of a process: limits, oom score, scheduler, I/O priority, affinity, memory policy, personality, keyring. */
+/* Small settings of a process: limits, oom score, scheduler, I/O priority, affinity, memory policy,
+ * personality, keyring. */
 #pragma once
 
 #include <creel/compiler.h>
@@ -25,7 +26,7 @@ struct tuning_scheduler {
 };
 
 struct tuning_memory_policy {
-	int mode;		/* MPOL_* with the flags or'ed in */
+	int mode;		 /* MPOL_* with the flags or'ed in */
 	unsigned long nodes[16]; /* bit mask, 1024 nodes */
 };
 
@@ -43,12 +44,13 @@ int tuning_set_io_priority(int class, int priority, struct error *err) must_chec
 int tuning_set_affinity(const struct tuning_cpus *cpus, struct error *err) must_check;
 /* Lets the process run on every CPU that its cpuset has, whatever mask an engine was pinned to. */
 int tuning_reset_affinity(struct error *err) must_check;
-int tuning_set_memory_policy(const struct tuning_memory_policy *policy, struct error *err) must_check;
+int tuning_set_memory_policy(const struct tuning_memory_policy *policy,
+			     struct error *err) must_check;
 int tuning_set_personality(unsigned long persona, struct error *err) must_check;
 
 /*
- * Joins a new session keyring NAME ("_ses.ID"), so that the container does not see the caller's keys, and lets its owner search it.
- * ENOSYS is fine; a used-up quota (EDQUOT) is logged as a warning with the sysctl to raise and the process gets an anonymous one
- * or none.
+ * Joins a new session keyring NAME ("_ses.ID"), so that the container does not see the caller's
+ * keys, and lets its owner search it. ENOSYS is fine; a used-up quota (EDQUOT) is logged as a
+ * warning with the sysctl to raise and the process gets an anonymous one or none.
  */
 int tuning_new_session_keyring(const char *name, struct error *err) must_check;

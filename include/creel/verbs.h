@@ -8,8 +8,8 @@
 struct error;
 
 /* create, and run without --detach: *EXIT_CODE is the container's. */
-int verb_create(struct runtime *runtime, const struct create_options *options, struct error *err)
-	must_check;
+int verb_create(struct runtime *runtime, const struct create_options *options,
+		struct error *err) must_check;
 struct run_options {
 	struct create_options create;
 	bool keep;
@@ -19,9 +19,10 @@ int verb_run(struct runtime *runtime, const struct run_options *options, int *ex
 
 int verb_start(struct runtime *runtime, const char *id, struct error *err) must_check;
 
-/* SIGNAL to the init; ALL: to every process of the cgroup.  SIGKILL to a container without its own pid namespace takes all. */
-int verb_kill(struct runtime *runtime, const char *id, int signal, bool all, struct error *err)
-	must_check;
+/* SIGNAL to the init; ALL: to every process of the cgroup.  SIGKILL to a container without its own
+ * pid namespace takes all. */
+int verb_kill(struct runtime *runtime, const char *id, int signal, bool all,
+	      struct error *err) must_check;
 
 int verb_delete(struct runtime *runtime, const char *id, bool force, struct error *err) must_check;
 
@@ -29,8 +30,8 @@ int verb_pause(struct runtime *runtime, const char *id, struct error *err) must_
 int verb_resume(struct runtime *runtime, const char *id, struct error *err) must_check;
 
 /* All pids of the container, as the caller sees them; sorted, in the arena. */
-int verb_ps(struct runtime *runtime, const char *id, pid_t **pids, size_t *n, struct error *err)
-	must_check;
+int verb_ps(struct runtime *runtime, const char *id, pid_t **pids, size_t *n,
+	    struct error *err) must_check;
 
 struct exec_options {
 	const char *id;
@@ -58,8 +59,8 @@ int verb_exec(struct runtime *runtime, const struct exec_options *options, int *
 
 struct update_options {
 	const struct oci_resources *resources; /* what is absent stays as it is */
-	bool memory_safe;		       /* a lower limit of memory must not kill: reclaim first, or refuse */
-	struct strings rdt;		       /* schemata of the container's resctrl group */
+	bool memory_safe;   /* a lower limit of memory must not kill: reclaim first, or refuse */
+	struct strings rdt; /* schemata of the container's resctrl group */
 };
 /* All of it, or nothing is changed. */
 int verb_update(struct runtime *runtime, const char *id, const struct update_options *options,

@@ -34,7 +34,8 @@ uint64_t trace_now(int trace)
 	return trace < 0 ? 0 : now_ns();
 }
 
-/* The names are our own and need no escaping.  The pid is that of the role, since I would call itself 1. */
+/* The names are our own and need no escaping.  The pid is that of the role, since I would call
+ * itself 1. */
 void trace_span(int trace, const char *role, const char *name, uint64_t start)
 {
 	char line[256];
@@ -47,8 +48,8 @@ void trace_span(int trace, const char *role, const char *name, uint64_t start)
 	n = snprintf(line, sizeof(line),
 		     "{\"ph\":\"X\",\"pid\":1,\"tid\":\"%s\",\"name\":\"%s\",\"ts\":%llu.%03llu,"
 		     "\"dur\":%llu.%03llu},\n",
-		     role, name, (unsigned long long)(start / 1000), (unsigned long long)(start % 1000),
-		     (unsigned long long)((end - start) / 1000),
+		     role, name, (unsigned long long)(start / 1000),
+		     (unsigned long long)(start % 1000), (unsigned long long)((end - start) / 1000),
 		     (unsigned long long)((end - start) % 1000));
 	if (n > 0 && (size_t)n < sizeof(line) && write(trace, line, (size_t)n) < 0)
 		return; /* A trace that cannot be written must not stop the container. */

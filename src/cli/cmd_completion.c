@@ -230,9 +230,9 @@ static int run(struct cli *cli, struct error *err)
 		const char *name;
 		void (*print)(FILE *out);
 	} shells[] = {
-		{"bash",  print_bash},
-		{ "zsh",	 print_zsh },
-		{ "fish", print_fish},
+		{ "bash", print_bash },
+		{ "zsh", print_zsh },
+		{ "fish", print_fish },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(shells); i++)

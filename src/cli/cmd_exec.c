@@ -75,7 +75,7 @@ const struct command command_exec = {
 	.arguments = "ID [COMMAND [ARGUMENT...]]",
 	.purpose = "Run one more process in a container",
 	.example = "creel exec --tty --user 1000:1000 web /bin/sh",
-	.options = {.tables = { OPTION_TABLE(exec_rows) }, .stops = true},
+	.options = { .tables = { OPTION_TABLE(exec_rows) }, .stops = true },
 	.options_size = sizeof(struct exec_arguments),
 	.least = 1,
 	.most = MOST_ARGUMENTS,

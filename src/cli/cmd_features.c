@@ -41,10 +41,10 @@ static struct strings supported_flags(struct arena *arena)
 		enum oci_seccomp_flag flag;
 		unsigned int kernel;
 	} flags[] = {
-		{OCI_SECCOMP_FLAG_TSYNC,		  SECCOMP_FILTER_FLAG_TSYNC		    },
-		{ OCI_SECCOMP_FLAG_LOG,		SECCOMP_FILTER_FLAG_LOG		},
-		{ OCI_SECCOMP_FLAG_SPEC_ALLOW,	       SECCOMP_FILTER_FLAG_SPEC_ALLOW	      },
-		{ OCI_SECCOMP_FLAG_WAIT_KILLABLE_RECV, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
+		{ OCI_SECCOMP_FLAG_TSYNC, SECCOMP_FILTER_FLAG_TSYNC },
+		{ OCI_SECCOMP_FLAG_LOG, SECCOMP_FILTER_FLAG_LOG },
+		{ OCI_SECCOMP_FLAG_SPEC_ALLOW, SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+		{ OCI_SECCOMP_FLAG_WAIT_KILLABLE_RECV, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
 	};
 	struct strings list = { 0 };
 
@@ -109,8 +109,8 @@ static int run(struct cli *cli, struct error *err)
 	struct oci_features_cgroup cgroup = {
 		.v1 = NO,
 		.v2 = YES,
-		.systemd = {.set = true,  .value = CREEL_SYSTEMD},
-		.systemd_user = { .set = true, .value = CREEL_SYSTEMD},
+		.systemd = { .set = true, .value = CREEL_SYSTEMD },
+		.systemd_user = { .set = true, .value = CREEL_SYSTEMD },
 		.rdma = YES,
 	};
 	struct oci_features_memory_policy memory_policy = {

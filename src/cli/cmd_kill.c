@@ -32,7 +32,7 @@ const struct command command_kill = {
 	.arguments = "ID [SIGNAL]",
 	.purpose = "Send a signal (default: SIGTERM) to the init of a container",
 	.example = "creel kill web KILL",
-	.options = {.tables = { OPTION_TABLE(kill_rows) }, .stops = true},
+	.options = { .tables = { OPTION_TABLE(kill_rows) }, .stops = true },
 	.options_size = sizeof(struct kill_arguments),
 	.least = 1,
 	.most = 2,

@@ -21,9 +21,9 @@ struct list_arguments {
 };
 
 static const struct name_value list_format_names[] = {
-	{"table", LIST_TABLE},
+	{ "table", LIST_TABLE },
 	{ "json", LIST_JSON },
-	{ NULL,	0	  },
+	{ NULL, 0 },
 };
 
 static const struct option_row list_rows[] = {
@@ -120,23 +120,20 @@ static struct line line_of(struct arena *arena, const struct row *row)
 	const char *status =
 	    row->broken ? "broken" : name_of(oci_status_names, (int)state->status.value);
 
-	return (struct line){
-		{
-		    state->id,
-		    text_format(arena, "%" PRIu64, state->pid.value),
-		    status, or_empty(state->bundle),
-		    or_empty(state->created),
-		    or_empty(state->owner),
-		 }
-	};
+	return (struct line){ {
+	    state->id,
+	    text_format(arena, "%" PRIu64, state->pid.value),
+	    status,
+	    or_empty(state->bundle),
+	    or_empty(state->created),
+	    or_empty(state->owner),
+	} };
 }
 
 /* As runc's table: columns at least 12 wide, 3 blanks apart; nothing behind the last. */
 static void print_table(struct arena *arena, const struct row *rows, size_t n)
 {
-	static const struct line head = {
-		{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}
-	};
+	static const struct line head = { { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" } };
 	struct line *lines = arena_array(arena, n + 1, sizeof(*lines));
 	int width[COLUMNS] = { 0 };
 

@@ -27,9 +27,9 @@ struct ps_arguments {
 };
 
 static const struct name_value ps_format_names[] = {
-	{"table", PS_TABLE},
+	{ "table", PS_TABLE },
 	{ "json", PS_JSON },
-	{ NULL,	0	  },
+	{ NULL, 0 },
 };
 
 static const struct option_row ps_rows[] = {
@@ -213,7 +213,7 @@ const struct command command_ps = {
 	.arguments = "ID [PS-OPTION...]",
 	.purpose = "Show the processes of a container",
 	.example = "creel ps web -o pid,user,args",
-	.options = {.tables = { OPTION_TABLE(ps_rows) }, .stops = true},
+	.options = { .tables = { OPTION_TABLE(ps_rows) }, .stops = true },
 	.options_size = sizeof(struct ps_arguments),
 	.least = 1,
 	.most = MOST_ARGUMENTS,

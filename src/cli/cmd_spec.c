@@ -88,8 +88,8 @@ static void map_to_root(struct arena *arena, struct oci_id_mappings *mappings, u
 	mappings->items = arena_alloc(arena, sizeof(*mappings->items));
 	mappings->n = 1;
 	mappings->items[0] = (struct oci_id_mapping){
-		.container_id = {.set = true,  .value = 0 },
-		.host_id = { .set = true, .value = id},
+		.container_id = { .set = true, .value = 0 },
+		.host_id = { .set = true, .value = id },
 		.size = { .set = true, .value = 1 },
 	};
 }

@@ -11,25 +11,22 @@
 #include <creel/oci_config.h>
 
 static const struct name_value log_format_names[] = {
-	{"text",  LOG_FORMAT_TEXT},
-	{ "json", LOG_FORMAT_JSON},
-	{ NULL,	0		  },
+	{ "text", LOG_FORMAT_TEXT },
+	{ "json", LOG_FORMAT_JSON },
+	{ NULL, 0 },
 };
 
 static const struct name_value log_level_names[] = {
-	{"error",	   LOG_LEVEL_ERROR  },
-	       { "warning", LOG_LEVEL_WARNING},
-	{ "warn",	  LOG_LEVEL_WARNING},
-	       { "info",	 LOG_LEVEL_INFO	},
-	{ "debug",   LOG_LEVEL_DEBUG  },
-	       { NULL,      0		 },
+	{ "error", LOG_LEVEL_ERROR },  { "warning", LOG_LEVEL_WARNING },
+	{ "warn", LOG_LEVEL_WARNING }, { "info", LOG_LEVEL_INFO },
+	{ "debug", LOG_LEVEL_DEBUG },  { NULL, 0 },
 };
 
 static const struct name_value rootless_names[] = {
-	{"auto",	  ROOTLESS_AUTO },
-	{ "true",  ROOTLESS_TRUE },
-	{ "false", ROOTLESS_FALSE},
-	{ NULL,	0		  },
+	{ "auto", ROOTLESS_AUTO },
+	{ "true", ROOTLESS_TRUE },
+	{ "false", ROOTLESS_FALSE },
+	{ NULL, 0 },
 };
 
 #define GLOBAL struct global_options

@@ -137,14 +137,8 @@ static const struct time_unit {
 	const char *name;
 	double us;
 } time_units[] = {
-	{"ns",		0.001     },
-	 { "us",	 1	   },
-	   { "\302\265s", 1	    },
-	       { "\316\274s", 1		},
-	{ "ms",	1000	     },
-	 { "s",		1000000	},
-	   { "m",	  60000000  },
-	       { "h",	      3600000000},
+	{ "ns", 0.001 }, { "us", 1 },	   { "\302\265s", 1 }, { "\316\274s", 1 },
+	{ "ms", 1000 },	 { "s", 1000000 }, { "m", 60000000 },  { "h", 3600000000 },
 };
 
 static const struct time_unit *find_time_unit(const char *name, size_t length)

@@ -1,6 +1,7 @@
 /*
- * From "inside, with all rights" to the user's program.  The order is that of SECURITY 2.6: labels before no_new_privs, seccomp
- * before the rights to load it are dropped or else last of all, groups before ids, ids before capabilities, ambient last.
+ * From "inside, with all rights" to the user's program.  The order is that of SECURITY 2.6: labels
+ * before no_new_privs, seccomp before the rights to load it are dropped or else last of all, groups
+ * before ids, ids before capabilities, ambient last.
  */
 #include <creel/become.h>
 
@@ -75,16 +76,17 @@ static int set_limits_left(const struct plan_process *process, struct error *err
 
 int become_start(struct become *become, struct error *err)
 {
-	/* In a user namespace that we made or joined our ids are still the parent's: files would be made by "nobody". */
-	if (become->in_userns &&
-	    set_ids(0, 0, NULL, err) < 0) {
+	/* In a user namespace that we made or joined our ids are still the parent's: files would be
+	 * made by "nobody". */
+	if (become->in_userns && set_ids(0, 0, NULL, err) < 0) {
 		struct error again = { 0 };
 
 		/* 0 may not be mapped: then the user's own ids are. */
 		if (err->errnum != EINVAL)
 			return -1;
 		if (set_ids(become->process->uid, become->process->gid, NULL, &again) < 0)
-			return error_hint(err, "neither 0 nor process.user is mapped in the user namespace");
+			return error_hint(
+			    err, "neither 0 nor process.user is mapped in the user namespace");
 		*err = (struct error){ 0 };
 	}
 	if (setsid() < 0) {
@@ -109,14 +111,16 @@ static bool is_null_device(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
 }
 
-/* The host's null device would be a device node from outside; the container's own may be a trap (CVE-2026-88265). */
+/* The host's null device would be a device node from outside; the container's own may be a trap
+ * (CVE-2026-88265). */
 static int reopen_null(struct become *become, int stream, struct error *err)
 {
 	struct stat st;
 	auto_fd null = inroot_try(become->root, "dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK);
 
 	if (null < 0 || fstat(null, &st) < 0 || !is_null_device(&st))
-		return 0; /* The one that we have is certainly /dev/null; a container without one keeps it. */
+		return 0; /* The one that we have is certainly /dev/null; a container without one
+			     keeps it. */
 	if (fcntl(null, F_SETFL, O_RDWR) < 0 || dup3(null, stream, 0) < 0)
 		return error_system(err, errno, "cannot replace standard stream %d", stream);
 	return 0;
@@ -136,11 +140,13 @@ int become_prepare_streams(struct become *become, struct error *err)
 			if (reopen_null(become, stream, err) < 0)
 				return -1;
 		} else if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
-			/* So that the user can open /dev/stdout again; never a file or device of the host's. */
+			/* So that the user can open /dev/stdout again; never a file or device of
+			 * the host's. */
 			if (st.st_uid != become->process->uid &&
 			    fchown(stream, become->process->uid, (gid_t)-1) < 0 && errno != EPERM &&
 			    errno != EROFS && errno != EINVAL)
-				return error_system(err, errno, "cannot give standard stream %d to uid %u",
+				return error_system(err, errno,
+						    "cannot give standard stream %d to uid %u",
 						    stream, (unsigned int)become->process->uid);
 		}
 	}
@@ -177,7 +183,8 @@ static int set_labels(struct become *become, struct error *err)
 	return 0;
 }
 
-/* The agent must have the listener before a system call of the program can wait for it; P fetches it from us and says GO. */
+/* The agent must have the listener before a system call of the program can wait for it; P fetches
+ * it from us and says GO. */
 static int install_filter(struct become *become, struct error *err)
 {
 	int listener = -1;
@@ -241,7 +248,8 @@ static int set_credentials(struct become *become, struct error *err)
 	return 0;
 }
 
-/* The directory must lie inside the root: a descriptor of the host's that slipped in would show here (CVE-2024-21626). */
+/* The directory must lie inside the root: a descriptor of the host's that slipped in would show
+ * here (CVE-2024-21626). */
 static int enter_directory(struct become *become, struct error *err)
 {
 	char path[4096];
@@ -263,7 +271,8 @@ static int enter_directory(struct become *become, struct error *err)
 	return 0;
 }
 
-/* Either root or the user may be the one who has the right to enter it: once before the ids change, and once after. */
+/* Either root or the user may be the one who has the right to enter it: once before the ids change,
+ * and once after. */
 static int enter_directory_early(struct become *become, struct error *err)
 {
 	if (enter_directory(become, err) < 0) {
@@ -297,14 +306,16 @@ static bool loads_filter_early(const struct become *become)
 
 static bool loads_filter_for_agent(const struct become *become)
 {
-	/* With it the filter comes last, but a listener must reach its agent while P is still there. */
+	/* With it the filter comes last, but a listener must reach its agent while P is still
+	 * there. */
 	return become->seccomp->program.length > 0 && become->process->no_new_privileges &&
 	       become->seccomp->program.notify;
 }
 
 int become_user(struct become *become, struct error *err)
 {
-	/* Everything is close-on-exec at birth; this is for what a library opened behind our back. */
+	/* Everything is close-on-exec at birth; this is for what a library opened behind our back.
+	 */
 	if (fd_cloexec_from(3 + (int)become->preserve_fds, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < become->preserve_fds; i++)

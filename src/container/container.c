@@ -1,4 +1,5 @@
-/* The state directory of one container: its name, its lock, its making and removing; and the root that holds them all. */
+/* The state directory of one container: its name, its lock, its making and removing; and the root
+ * that holds them all. */
 #include <creel/container.h>
 
 #include <ctype.h>
@@ -28,7 +29,8 @@
 
 char *container_default_root(struct arena *arena, const struct facts *facts)
 {
-	/* Only the uid decides, not USER or HOME: engines call `create` and `kill` with different environments. */
+	/* Only the uid decides, not USER or HOME: engines call `create` and `kill` with different
+	 * environments. */
 	if (facts->xdg_runtime_dir && (facts->euid != 0 || facts->in_userns))
 		return text_format(arena, "%s/creel", facts->xdg_runtime_dir);
 	if (facts->euid != 0)
@@ -66,11 +68,12 @@ int container_root_open(struct runtime *runtime, bool make, struct error *err)
 			return 0;
 		if (make_path(runtime->root_path, err) < 0)
 			return -1;
-		runtime->root = open(runtime->root_path,
-				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		runtime->root =
+		    open(runtime->root_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	}
 	if (runtime->root < 0)
-		return error_system(err, errno, "cannot open the state root %s", runtime->root_path);
+		return error_system(err, errno, "cannot open the state root %s",
+				    runtime->root_path);
 	if (fstat(runtime->root, &st) < 0)
 		return error_system(err, errno, "cannot examine the state root %s",
 				    runtime->root_path);
@@ -103,7 +106,8 @@ int container_check_id(const char *id, struct error *err)
 	return 0;
 }
 
-/* flock(2) with a deadline: whoever holds the lock may be a hung command that waits for us in turn. */
+/* flock(2) with a deadline: whoever holds the lock may be a hung command that waits for us in turn.
+ */
 static int lock(int dir, enum container_lock kind, const char *id, struct error *err)
 {
 	int operation = (kind == CONTAINER_SHARED ? LOCK_SH : LOCK_EX) | LOCK_NB;
@@ -126,7 +130,8 @@ static int lock(int dir, enum container_lock kind, const char *id, struct error 
 	return 0;
 }
 
-/* A delete may have removed the directory while we waited for its lock, and a create made a new one: 1 no, 0 yes. */
+/* A delete may have removed the directory while we waited for its lock, and a create made a new
+ * one: 1 no, 0 yes. */
 static int is_still(int root, const char *id, int dir, struct error *err)
 {
 	struct stat ours, named;
@@ -134,9 +139,10 @@ static int is_still(int root, const char *id, int dir, struct error *err)
 	if (fstat(dir, &ours) < 0)
 		return error_system(err, errno, "cannot examine the state directory of %s", id);
 	if (fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0
-				       : error_system(err, errno,
-						      "cannot examine the state directory of %s", id);
+		return errno == ENOENT
+			   ? 0
+			   : error_system(err, errno, "cannot examine the state directory of %s",
+					  id);
 	return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
@@ -165,10 +171,11 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 		unlinkat(runtime->root, id, AT_REMOVEDIR);
 		return -1;
 	}
-	/* Between mkdir and flock a `delete --force` may have taken it for the remains of a crash. */
+	/* Between mkdir and flock a `delete --force` may have taken it for the remains of a crash.
+	 */
 	int still = lock(container->dir, CONTAINER_EXCLUSIVE, id, err) < 0
-			    ? -1
-			    : is_still(runtime->root, id, container->dir, err);
+			? -1
+			: is_still(runtime->root, id, container->dir, err);
 
 	if (still > 0)
 		return 0;
@@ -218,8 +225,8 @@ static int open_directory(struct runtime *runtime, const char *id, enum containe
 		return does_not_exist(err, id);
 
 	for (;;) {
-		container->dir = openat(runtime->root, id,
-					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		container->dir =
+		    openat(runtime->root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (container->dir < 0) {
 			if (errno == ENOENT)
 				return does_not_exist(err, id);
@@ -307,7 +314,8 @@ int container_list(struct runtime *runtime, struct strings *ids, struct error *e
 	}
 	for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
 		if (entry->d_name[0] != '.' && entry->d_type != DT_REG)
-			strings_add(runtime->arena, ids, arena_strdup(runtime->arena, entry->d_name));
+			strings_add(runtime->arena, ids,
+				    arena_strdup(runtime->arena, entry->d_name));
 	closedir(dir);
 	if (ids->n > 1)
 		qsort(ids->items, ids->n, sizeof(*ids->items), compare_names);
@@ -323,7 +331,8 @@ int container_init_open(struct runtime *runtime, const struct container *contain
 
 	if (!state->pid.set)
 		return error_state(err, "container not running: %s", container->id);
-	/* After a reboot another process may well have its pid and, in ticks since boot, its start time. */
+	/* After a reboot another process may well have its pid and, in ticks since boot, its start
+	 * time. */
 	if (state->boot.set && state_boot(runtime->procfs, &boot, err) < 0)
 		return -1;
 	if (state->boot.set && boot != state->boot.value)

@@ -1,6 +1,6 @@
 /*
- * P: the create table.  Each row makes one thing outside the new process and knows how to undo it; the reasons for the order
- * stand beside the rows at the end of the file.
+ * P: the create table.  Each row makes one thing outside the new process and knows how to undo it;
+ * the reasons for the order stand beside the rows at the end of the file.
  */
 #include <creel/create.h>
 
@@ -47,8 +47,8 @@ static bool has_hooks(const struct oci_hooks *hooks, enum oci_hook_kind kind)
 int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status status,
 		 struct error *err)
 {
-	const struct oci_hooks *hooks = create->config.hooks ? create->config.hooks
-							      : create->container.state.hooks;
+	const struct oci_hooks *hooks =
+	    create->config.hooks ? create->config.hooks : create->container.state.hooks;
 	struct oci_state state;
 
 	if (!has_hooks(hooks, kind))
@@ -83,7 +83,8 @@ static int undo_life(struct create *create, struct error *err)
 	(void)err;
 	if (!create->hooks_begun || create->leftover)
 		return 0;
-	/* runtime.md: an error of a poststop hook is a warning, and the container is gone all the same. */
+	/* runtime.md: an error of a poststop hook is a warning, and the container is gone all the
+	 * same. */
 	if (create_hooks(create, OCI_HOOK_POSTSTOP, OCI_STATUS_STOPPED, &trouble) < 0)
 		log_warning("%s", trouble.what);
 	return 0;
@@ -132,9 +133,9 @@ static void fill_state(struct create *create, struct state *state)
 	    has_hooks(create->config.hooks, OCI_HOOK_POSTSTOP)) {
 		state->hooks = arena_alloc(arena, sizeof(*state->hooks));
 		state->hooks->lists[OCI_HOOK_POSTSTART] =
-			create->config.hooks->lists[OCI_HOOK_POSTSTART];
+		    create->config.hooks->lists[OCI_HOOK_POSTSTART];
 		state->hooks->lists[OCI_HOOK_POSTSTOP] =
-			create->config.hooks->lists[OCI_HOOK_POSTSTOP];
+		    create->config.hooks->lists[OCI_HOOK_POSTSTOP];
 	}
 }
 
@@ -167,8 +168,9 @@ static int make_start_socket(struct create *create, struct error *err)
 /* ---- 4: mount sources ---- */
 
 /*
- * A new user namespace has no rights over the host's mounts, and an idmap needs rights over their filesystem: when P has them it
- * opens those trees now.  An unprivileged P leaves it to I, which has rights in a mount namespace of its own.
+ * A new user namespace has no rights over the host's mounts, and an idmap needs rights over their
+ * filesystem: when P has them it opens those trees now.  An unprivileged P leaves it to I, which
+ * has rights in a mount namespace of its own.
  */
 static bool opens_source(const struct create *create, const struct mount_op *op)
 {
@@ -207,8 +209,8 @@ static int undo_sources(struct create *create, struct error *err)
 /* ---- 6: stage ---- */
 
 /*
- * S is needed to walk from our namespaces to others, and for systemd, which moves a process that exists; where all namespaces
- * are simply new, P clones I itself.
+ * S is needed to walk from our namespaces to others, and for systemd, which moves a process that
+ * exists; where all namespaces are simply new, P clones I itself.
  */
 bool create_needs_stage(const struct create *create)
 {
@@ -217,8 +219,9 @@ bool create_needs_stage(const struct create *create)
 	       (create->plan.namespaces.create & (CLONE_NEWUSER | CLONE_NEWTIME));
 }
 
-/* The cgroup namespace is made by I itself: its root is where the process is, not where it was cloned from.  IPC too, with a
- * user namespace: the root of the message queues belongs to who makes it, and only I has ids that are mapped. */
+/* The cgroup namespace is made by I itself: its root is where the process is, not where it was
+ * cloned from.  IPC too, with a user namespace: the root of the message queues belongs to who makes
+ * it, and only I has ids that are mapped. */
 uint64_t create_clone_flags(const struct create *create)
 {
 	uint64_t later = CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWTIME;
@@ -291,8 +294,8 @@ static int undo_stage(struct create *create, struct error *err)
 {
 	fd_close(&create->channel);
 	kill_and_reap(&create->stage_fd);
-	/* I is our child by CLONE_PARENT, also when it died before it could say so: in a pid namespace that it joined its zombie would
-	 * keep that from ending. */
+	/* I is our child by CLONE_PARENT, also when it died before it could say so: in a pid
+	 * namespace that it joined its zombie would keep that from ending. */
 	if (create->init_fd < 0 && create->born && *create->born > 0) {
 		create->init_fd = process_open(*create->born, err);
 		if (create->init_fd < 0)
@@ -331,8 +334,9 @@ static int make_namespaces(struct create *create, struct error *err)
 		create->init_fd = process_open(create->init, err);
 		if (create->init_fd < 0)
 			return -1;
-		if (process_wait(create->stage_fd, message_patience(create->runtime->timeout_ms, false),
-				 &status, err) < 0)
+		if (process_wait(create->stage_fd,
+				 message_patience(create->runtime->timeout_ms, false), &status,
+				 err) < 0)
 			return -1;
 		fd_close(&create->stage_fd);
 		create->stage = 0;
@@ -451,8 +455,7 @@ static int make_published(struct create *create, struct error *err)
 {
 	struct message message;
 
-	if (state_commit(create->container.dir, err) < 0 ||
-	    send_pidfd(create, err) < 0)
+	if (state_commit(create->container.dir, err) < 0 || send_pidfd(create, err) < 0)
 		return -1;
 	if (create->options->pid_file) {
 		if (write_pid_file(create->options->pid_file, create->init, err) < 0)
@@ -490,7 +493,8 @@ static int undo_published(struct create *create, struct error *err)
 /* ---- the table ---- */
 
 static const struct step create_steps[] = {
-	/* First, so that its undo comes last: poststop hooks run when all else is gone (runtime.md). */
+	/* First, so that its undo comes last: poststop hooks run when all else is gone
+	   (runtime.md). */
 	{ "ending the container's life", make_nothing, undo_life },
 	/* Makes nothing outside: an error of the profile costs nothing. */
 	{ "compiling the seccomp filter", make_filter, NULL },
@@ -505,7 +509,8 @@ static const struct step create_steps[] = {
 	/* Before the fork, since the processes are born in it. */
 	{ "making the cgroup", create_make_cgroup, create_undo_cgroup },
 	{ "starting the container's first process", make_stage, undo_stage },
-	/* Until here two links stand for it; I is at work on the other core already.  Before the unit, whose name is in it. */
+	/* Until here two links stand for it; I is at work on the other core already.  Before the
+	   unit, whose name is in it. */
 	{ "recording the container", make_record, NULL },
 	/* While S waits: what it makes is then born in the unit. */
 	{ "giving the container to systemd", create_make_adoption, create_undo_adoption },
@@ -551,7 +556,8 @@ void create_from_state(struct create *create, struct runtime *runtime, struct co
 	container->dir = -1;
 }
 
-/* The lock belongs to the open file, so a child that kept it would hold it; and no way back to the host stays open. */
+/* The lock belongs to the open file, so a child that kept it would hold it; and no way back to the
+ * host stays open. */
 void create_close_in_child(struct create *create)
 {
 	fd_close(&create->channel);

@@ -22,7 +22,8 @@ int create_make_cgroup(struct create *create, struct error *err)
 		return 0;
 	if (create->runtime->cgroup_root < 0)
 		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
-	if (cgroup_missing(create->runtime->cgroup_root, plan->path, &state->cgroup_missing, err) < 0)
+	if (cgroup_missing(create->runtime->cgroup_root, plan->path, &state->cgroup_missing, err) <
+	    0)
 		return error_at(err, plan->where);
 	if (state_note_cgroup(create->container.dir, plan->path, state->cgroup_missing, err) < 0)
 		return -1;
@@ -37,7 +38,7 @@ int create_make_cgroup(struct create *create, struct error *err)
 		return 0;
 	}
 	create->container.state.cgroup_made =
-		(struct optional_uint){ .set = true, .value = create->cgroup.made };
+	    (struct optional_uint){ .set = true, .value = create->cgroup.made };
 	return state_mark_cgroup(create->container.dir, create->cgroup.made, err);
 }
 
@@ -57,8 +58,8 @@ int create_undo_cgroup(struct create *create, struct error *err)
 	if (fd < 0)
 		error_ignore(err, "it is gone already; parents that we made may be left");
 	/*
-	 * Without the mark no process of ours was ever born in it.  If it was not there before and is empty it is our half-made
-	 * one, else it is somebody else's, and must be left alone.
+	 * Without the mark no process of ours was ever born in it.  If it was not there before and
+	 * is empty it is our half-made one, else it is somebody else's, and must be left alone.
 	 */
 	if (fd >= 0 && !ours && (made == 0 || cgroup_is_populated(fd) != 0))
 		return 0;
@@ -67,7 +68,8 @@ int create_undo_cgroup(struct create *create, struct error *err)
 	/* An engine may have made it before us: a failed create leaves it as it was. */
 	if (create->options && made == 0)
 		return 0;
-	return cgroup_remove(create->runtime->cgroup_root, state->cgroup, made, REMOVE_TIMEOUT_MS, err);
+	return cgroup_remove(create->runtime->cgroup_root, state->cgroup, made, REMOVE_TIMEOUT_MS,
+			     err);
 }
 
 static int equip(struct create *create, struct error *err)
@@ -76,8 +78,8 @@ static int equip(struct create *create, struct error *err)
 
 	if (plan->filter_devices) {
 		size_t length;
-		struct bpf_insn *program = device_program(create->runtime->arena, plan->devices,
-							  plan->devices_n, &length);
+		struct bpf_insn *program =
+		    device_program(create->runtime->arena, plan->devices, plan->devices_n, &length);
 
 		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
 			return error_at(err, "/linux/resources/devices");
@@ -89,8 +91,8 @@ static int equip(struct create *create, struct error *err)
 }
 
 /*
- * All of it while I is busy with its mounts, on the other core: the kernel checks and compiles the device program for longer than
- * it makes a cgroup.  The user's program is not there yet.
+ * All of it while I is busy with its mounts, on the other core: the kernel checks and compiles the
+ * device program for longer than it makes a cgroup.  The user's program is not there yet.
  */
 int create_make_limits(struct create *create, struct error *err)
 {

@@ -1,4 +1,5 @@
-/* exec.json and seccomp.bpf: what `exec` will need, written while the init is busy with its mounts. */
+/* exec.json and seccomp.bpf: what `exec` will need, written while the init is busy with its mounts.
+ */
 #include "create_parts.h"
 
 #include <linux/filter.h>

@@ -1,4 +1,5 @@
-/* P serves its children: maps, hooks, the console and the seccomp listener, until the message that it waits for. */
+/* P serves its children: maps, hooks, the console and the seccomp listener, until the message that
+ * it waits for. */
 #include <creel/create.h>
 
 #include <errno.h>
@@ -16,7 +17,8 @@
 #include <creel/seccomp_agent.h>
 #include <creel/terminal.h>
 
-/* How the child that we talked to ended; its own last words, if it had any, came as MESSAGE_ERROR before. */
+/* How the child that we talked to ended; its own last words, if it had any, came as MESSAGE_ERROR
+ * before. */
 static int explain_death(struct create *create, struct error *err)
 {
 	const char *who = create->stage ? "the stage" : "container init";
@@ -31,9 +33,9 @@ static int explain_death(struct create *create, struct error *err)
 		error_system(err, 0, "%s was killed by %s", who,
 			     process_signal_name(WTERMSIG(status), name, sizeof(name)));
 		return WTERMSIG(status) == SIGKILL
-			       ? oom_blame(create->runtime, create->container.state.cgroup, NULL,
-					   "container init", err)
-			       : -1;
+			   ? oom_blame(create->runtime, create->container.state.cgroup, NULL,
+				       "container init", err)
+			   : -1;
 	}
 	return error_system(err, 0, "%s exited with code %d before the container was set up", who,
 			    WEXITSTATUS(status));
@@ -41,7 +43,8 @@ static int explain_death(struct create *create, struct error *err)
 
 static int write_maps(struct create *create, struct error *err)
 {
-	if (idmap_write(create->runtime->procfs, create->stage, create->plan.namespaces.maps, err) < 0)
+	if (idmap_write(create->runtime->procfs, create->stage, create->plan.namespaces.maps, err) <
+	    0)
 		return error_at(err, create->plan.namespaces.maps_where);
 	return message_send(create->channel, MESSAGE_MAPS_DONE, 0, -1, err);
 }
@@ -131,14 +134,16 @@ int create_serve(struct create *create, enum message_kind end, struct error *err
 	for (;;) {
 		struct message message;
 		auto_fd fd = -1;
-		int got = message_receive(create->channel, &message, &fd,
-					  message_patience(create->runtime->timeout_ms, hooks), err);
+		int got =
+		    message_receive(create->channel, &message, &fd,
+				    message_patience(create->runtime->timeout_ms, hooks), err);
 
 		if (got < 0 && err->errnum == ETIMEDOUT && create->init > 0) {
 			char name[64];
 
 			process_describe(create->runtime->procfs, create->init, name, sizeof(name));
-			return error_while(err, "process %d, %s, did not answer", create->init, name);
+			return error_while(err, "process %d, %s, did not answer", create->init,
+					   name);
 		}
 		if (got < 0)
 			return -1;

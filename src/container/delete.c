@@ -1,4 +1,5 @@
-/* `delete`: the create table upwards, on what state.json remembers; with --force whatever still lives is killed first. */
+/* `delete`: the create table upwards, on what state.json remembers; with --force whatever still
+ * lives is killed first. */
 #include <creel/verbs.h>
 
 #include <errno.h>
@@ -27,7 +28,8 @@ static int kill_init(struct runtime *runtime, struct create *create, struct erro
 		error_ignore(&gone, "the init is gone already");
 		return 0;
 	}
-	/* A frozen one hears the signal, but an init that is ptraced or waits for a dead disk may not. */
+	/* A frozen one hears the signal, but an init that is ptraced or waits for a dead disk may
+	 * not. */
 	switch (process_wait(init, KILL_TIMEOUT_MS, &status, err)) {
 	case 1:
 		return 0;
@@ -55,7 +57,8 @@ static int refuse(const struct container *container, struct error *err)
 	return error_hint(err, "creel delete --force kills it first");
 }
 
-/* Without the lock, since an exec into a paused container has it until that is resumed, and this ends both. */
+/* Without the lock, since an exec into a paused container has it until that is resumed, and this
+ * ends both. */
 static void kill_first(struct runtime *runtime, const char *id)
 {
 	auto_container container = { .dir = -1 };

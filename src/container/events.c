@@ -125,10 +125,10 @@ static int wait(const struct watch *watch, int memory, int cgroup, int64_t until
 {
 	int64_t left = until - now_ms();
 	struct pollfd fds[POLL_COUNT] = {
-		[POLL_MEMORY] = {.fd = memory,	.events = POLLPRI },
-		[POLL_CGROUP] = { .fd = cgroup,			.events = POLLPRI },
- /* The end of a pipe's reader is told without being asked for. */
-		[POLL_OUTPUT] = { .fd = watch->options->output},
+		[POLL_MEMORY] = { .fd = memory, .events = POLLPRI },
+		[POLL_CGROUP] = { .fd = cgroup, .events = POLLPRI },
+		/* The end of a pipe's reader is told without being asked for. */
+		[POLL_OUTPUT] = { .fd = watch->options->output },
 	};
 
 	if (poll(fds, POLL_COUNT, left > 0 ? (int)left : 0) < 0 && errno != EINTR)

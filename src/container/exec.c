@@ -1,6 +1,7 @@
 /*
- * `exec`: one more process for a container that runs.  No mounts, no parse of the bundle, no libseccomp: what is needed lies in the
- * state directory.  S joins all namespaces by the init's pidfd and clones the process, which is born in the container's cgroup.
+ * `exec`: one more process for a container that runs.  No mounts, no parse of the bundle, no
+ * libseccomp: what is needed lies in the state directory.  S joins all namespaces by the init's
+ * pidfd and clones the process, which is born in the container's cgroup.
  */
 #include <creel/verbs.h>
 
@@ -39,7 +40,8 @@
 
 static int join_inside(struct exec *exec, struct error *err)
 {
-	/* Here and not in S: with it the namespace's own cgroup tree would be all that clone3(INTO_CGROUP) may use. */
+	/* Here and not in S: with it the namespace's own cgroup tree would be all that
+	 * clone3(INTO_CGROUP) may use. */
 	if ((exec->namespaces & CLONE_NEWCGROUP) &&
 	    namespace_join_process(exec->init_fd, CLONE_NEWCGROUP, err) < 0)
 		return -1;
@@ -64,7 +66,8 @@ static int make_terminal(struct exec *exec, struct error *err)
 
 static int prepare_inside(struct exec *exec, struct error *err)
 {
-	/* Joining a mount namespace leads to its own root; one that is not joined leaves us at the host's. */
+	/* Joining a mount namespace leads to its own root; one that is not joined leaves us at the
+	 * host's. */
 	if (exec->root >= 0 && mount_chroot(exec->root, err) < 0)
 		return -1;
 	if (join_inside(exec, err) < 0)
@@ -74,7 +77,8 @@ static int prepare_inside(struct exec *exec, struct error *err)
 		return error_system(err, errno, "cannot open the container's root");
 	if (make_terminal(exec, err) < 0 || become_tune(&exec->become, err) < 0)
 		return -1;
-	if (exec->process.affinity_final && tuning_set_affinity(exec->process.affinity_final, err) < 0)
+	if (exec->process.affinity_final &&
+	    tuning_set_affinity(exec->process.affinity_final, err) < 0)
 		return error_at(err, "/process/execCPUAffinity/final");
 	if (become_prepare_streams(&exec->become, err) < 0 ||
 	    become_find_home(&exec->become, err) < 0)
@@ -89,7 +93,8 @@ static void never_returns inside_main(struct exec *exec)
 {
 	struct error err = { 0 };
 
-	/* P has cloned S, not us.  Said by ourselves, so that no message of ours can come before it. */
+	/* P has cloned S, not us.  Said by ourselves, so that no message of ours can come before
+	 * it. */
 	pid_t pid = procfs_own_pid(exec->runtime->procfs, &err);
 
 	if (pid < 0 || process_die_with_parent(SIGKILL, 0, &err) < 0 ||
@@ -115,18 +120,22 @@ static int walk(struct exec *exec, struct error *err)
 	};
 	pid_t pid;
 
-	/* While we are what systemd takes for the caller's: dumpable, and in the caller's namespaces. */
+	/* While we are what systemd takes for the caller's: dumpable, and in the caller's
+	 * namespaces. */
 	if (exec->unit_sub) {
 		if (systemd_attach(exec->container.state.unit, exec->unit_sub, getpid(),
 				   exec->runtime->timeout_ms, err) < 0)
 			return -1;
 		spawn.cgroup = -1;
 	}
-	/* A user namespace, and not being dumpable, would take our own /proc files away; the child inherits the score. */
+	/* A user namespace, and not being dumpable, would take our own /proc files away; the child
+	 * inherits the score. */
 	if (exec->process.oom_score_adj.set &&
-	    tuning_set_oom_score(exec->runtime->procfs, (int)exec->process.oom_score_adj.value, err) < 0)
+	    tuning_set_oom_score(exec->runtime->procfs, (int)exec->process.oom_score_adj.value,
+				 err) < 0)
 		return -1;
-	/* Before anything of the container's can see us: it may share the pid namespace that we enter. */
+	/* Before anything of the container's can see us: it may share the pid namespace that we
+	 * enter. */
 	if (process_die_with_parent(SIGKILL, 0, err) < 0 || process_set_dumpable(false, err) < 0)
 		return -1;
 	if (exec->process.affinity_initial &&
@@ -201,14 +210,17 @@ static int expect(struct exec *exec, enum message_kind kind, struct message *mes
 	if (got < 0)
 		return -1;
 	if (got == 0)
-		return error_state(err, "the process in the container ended before it could be executed; is "
-					"the container still running?");
+		return error_state(
+		    err, "the process in the container ended before it could be executed; is "
+			 "the container still running?");
 	if (message->kind != kind)
-		return error_system(err, EPROTO, "message %d came instead of %d", message->kind, kind);
+		return error_system(err, EPROTO, "message %d came instead of %d", message->kind,
+				    kind);
 	return 0;
 }
 
-/* Only when it is certain that the program runs: the missing file is how conmon tells a failed exec from a failed program. */
+/* Only when it is certain that the program runs: the missing file is how conmon tells a failed exec
+ * from a failed program. */
 static int publish(struct exec *exec, struct error *err)
 {
 	static const char payload[] = "setns";
@@ -237,8 +249,7 @@ static int start(struct exec *exec, struct error *err)
 		return -1;
 	exec->pid = message.number;
 	exec->pidfd = process_open(exec->pid, err);
-	if (exec->pidfd < 0 ||
-	    process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ||
+	if (exec->pidfd < 0 || process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ||
 	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
 	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
 	    publish(exec, err) < 0 || message_send(exec->channel, MESSAGE_START, 0, -1, err) < 0 ||
@@ -250,7 +261,8 @@ static int start(struct exec *exec, struct error *err)
 	if (got > 0)
 		return error_system(err, EPROTO, "message %d came after the exec", message.kind);
 	if (got == 0 && process_died_unexecuted(exec->runtime->procfs, exec->pid, exec->pidfd))
-		return error_state(err, "the process in the container ended before it executed the program");
+		return error_state(
+		    err, "the process in the container ended before it executed the program");
 	return got;
 }
 
@@ -296,7 +308,8 @@ static void kill_and_reap(int *pidfd)
 	fd_close(pidfd);
 }
 
-/* Dead or alive, the process inside is our child, and one that nobody reaps keeps the container's pid namespace from ending. */
+/* Dead or alive, the process inside is our child, and one that nobody reaps keeps the container's
+ * pid namespace from ending. */
 static void end_process(struct exec *exec)
 {
 	struct error gone = { 0 };
@@ -331,11 +344,13 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 		return -1;
 	}
 	*exit_code = 0;
-	/* From here on the container may be deleted under the process: it is the process that counts. */
+	/* From here on the container may be deleted under the process: it is the process that
+	 * counts. */
 	container_close(&exec->container);
 	if (exec->options->detach)
 		return 0;
-	monitor = (struct monitor){ .pidfd = exec->pidfd, .console = exec->console, .signals = signals };
+	monitor =
+	    (struct monitor){ .pidfd = exec->pidfd, .console = exec->console, .signals = signals };
 	if (monitor_run(&monitor, exit_code, err) < 0)
 		return -1;
 	oom_warn(exec->runtime, cgroup, &mark, *exit_code);

@@ -1,4 +1,5 @@
-/* What `exec` needs, from the state directory: the container's own process as the template, options and process files over it. */
+/* What `exec` needs, from the state directory: the container's own process as the template, options
+ * and process files over it. */
 #include <creel/exec.h>
 
 #include <errno.h>
@@ -31,7 +32,8 @@ static int refuse(const struct exec *exec, struct error *err)
 	case OCI_STATUS_PAUSED:
 		if (exec->options->ignore_paused)
 			return 0;
-		return error_state(err, "cannot exec in a paused container (use --ignore-paused to override)");
+		return error_state(
+		    err, "cannot exec in a paused container (use --ignore-paused to override)");
 	case OCI_STATUS_STOPPED:
 		return error_state(err, "cannot exec in a stopped container");
 	case OCI_STATUS_CREATING:
@@ -42,10 +44,12 @@ static int refuse(const struct exec *exec, struct error *err)
 
 /* ---- the process ---- */
 
-static int parse_user(const char *text, struct oci_user *user, struct arena *arena, struct error *err)
+static int parse_user(const char *text, struct oci_user *user, struct arena *arena,
+		      struct error *err)
 {
 	const char *colon = strchr(text, ':');
-	char *uid = colon ? arena_strndup(arena, text, (size_t)(colon - text)) : arena_strdup(arena, text);
+	char *uid =
+	    colon ? arena_strndup(arena, text, (size_t)(colon - text)) : arena_strdup(arena, text);
 
 	user->uid.set = text_parse_uint(uid, UINT32_MAX - 1, &user->uid.value);
 	if (colon)
@@ -71,7 +75,8 @@ static int add_groups(const struct strings *texts, struct oci_user *user, struct
 	return 0;
 }
 
-/* As in runc: bounding, effective and permitted; ambient only where the template had inheritable ones. */
+/* As in runc: bounding, effective and permitted; ambient only where the template had inheritable
+ * ones. */
 static void add_capabilities(const struct strings *caps, struct oci_process *process,
 			     struct arena *arena)
 {
@@ -151,11 +156,14 @@ static int choose_process(struct exec *exec, struct oci_process *process, struct
 	if (process->args.n == 0)
 		return error_usage(err, "exec args cannot be empty");
 	if (process->cwd[0] != '/')
-		return error_usage(err, "Cwd must be an absolute path, \"%s\" is not", process->cwd);
+		return error_usage(err, "Cwd must be an absolute path, \"%s\" is not",
+				   process->cwd);
 	if (process->terminal && options->detach && !options->console_socket)
-		return error_usage(err, "cannot allocate tty if creel will detach without setting console socket");
+		return error_usage(
+		    err, "cannot allocate tty if creel will detach without setting console socket");
 	if (options->console_socket && !process->terminal)
-		return error_usage(err, "cannot use console socket if creel will not detach or allocate tty");
+		return error_usage(
+		    err, "cannot use console socket if creel will not detach or allocate tty");
 	return 0;
 }
 
@@ -174,8 +182,9 @@ static const struct idmap *make_idmap(struct arena *arena, const struct exec_rec
 				.size = (uint32_t)lists[list]->items[i].size.value,
 			};
 	}
-	*map = (struct idmap){ .uids = ranges[0], .uids_n = lists[0]->n,
-			       .gids = ranges[1], .gids_n = lists[1]->n };
+	*map = (struct idmap){
+		.uids = ranges[0], .uids_n = lists[0]->n, .gids = ranges[1], .gids_n = lists[1]->n
+	};
 	return map;
 }
 
@@ -195,7 +204,8 @@ static int plan(struct exec *exec, struct error *err)
 	struct arena *arena = exec->runtime->arena;
 	struct facts facts = exec->runtime->facts;
 	struct oci_process *process = arena_alloc(arena, sizeof(*process));
-	const char *keep = string_map_get(&exec->record.annotations, "run.oci.keep_original_groups");
+	const char *keep =
+	    string_map_get(&exec->record.annotations, "run.oci.keep_original_groups");
 	struct plan_process_context context = {
 		.facts = &facts,
 		.new_user_namespace = exec->record.user_namespace,
@@ -227,8 +237,8 @@ static int load_filter(struct exec *exec, struct error *err)
 
 	if (!exec->record.has_seccomp)
 		return 0;
-	bytes = file_read(exec->runtime->arena, exec->container.dir, STATE_SECCOMP_FILE, FILTER_MAX, &size,
-			  err);
+	bytes = file_read(exec->runtime->arena, exec->container.dir, STATE_SECCOMP_FILE, FILTER_MAX,
+			  &size, err);
 	if (!bytes)
 		return error_while(err, "cannot read the container's seccomp filter");
 	if (size == 0 || size % sizeof(struct sock_filter) != 0)
@@ -268,7 +278,8 @@ int exec_pass_listener(struct exec *exec, int number, struct error *err)
 
 /* ---- where ---- */
 
-/* A container may have moved its init into a cgroup of its own making; where it made inner ones, processes live in leaves only. */
+/* A container may have moved its init into a cgroup of its own making; where it made inner ones,
+ * processes live in leaves only. */
 static char *init_cgroup(struct exec *exec)
 {
 	char name[64], text[4200];
@@ -288,8 +299,9 @@ static char *init_cgroup(struct exec *exec)
 }
 
 /*
- * Whether the kernel lets us put a process there: that takes rights in the first parent that it has in common with our own
- * cgroup.  An ordinary user has none in what is above the cgroups of the user's systemd.
+ * Whether the kernel lets us put a process there: that takes rights in the first parent that it has
+ * in common with our own cgroup.  An ordinary user has none in what is above the cgroups of the
+ * user's systemd.
  */
 static bool can_enter(const struct exec *exec, const char *path)
 {
@@ -306,9 +318,9 @@ static bool can_enter(const struct exec *exec, const char *path)
 			break;
 	}
 
-	auto_fd parent = cgroup_open(exec->runtime->cgroup_root,
-				     common ? arena_strndup(exec->runtime->arena, path, common) : "/",
-				     &err);
+	auto_fd parent =
+	    cgroup_open(exec->runtime->cgroup_root,
+			common ? arena_strndup(exec->runtime->arena, path, common) : "/", &err);
 
 	if (parent < 0) {
 		error_ignore(&err, "then systemd is asked");
@@ -343,7 +355,8 @@ static int open_cgroup(struct exec *exec, struct error *err)
 	return 0;
 }
 
-/* Those that are not ours already: joining one's own user namespace, for example, is refused by the kernel. */
+/* Those that are not ours already: joining one's own user namespace, for example, is refused by the
+ * kernel. */
 static void drop_shared_namespaces(struct exec *exec)
 {
 	for (size_t i = 0; i < NAMESPACE_COUNT; i++) {
@@ -380,7 +393,8 @@ int exec_load(struct exec *exec, struct error *err)
 {
 	struct container *container = &exec->container;
 
-	if (container_open(exec->runtime, exec->options->id, CONTAINER_SHARED, container, err) < 0 ||
+	if (container_open(exec->runtime, exec->options->id, CONTAINER_SHARED, container, err) <
+		0 ||
 	    refuse(exec, err) < 0 ||
 	    exec_record_read(exec->runtime->arena, container->dir, &exec->record, err) < 0)
 		return -1;

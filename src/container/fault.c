@@ -1,6 +1,7 @@
 /*
- * Faults of a test build (meson setup -Dfaults=true): CREEL_FAIL="before:STEP" or "after:STEP" makes this row of a table fail, and
- * every row that is reached is written to the file CREEL_FAIL_LIST, so that a test walks the tables themselves.
+ * Faults of a test build (meson setup -Dfaults=true): CREEL_FAIL="before:STEP" or "after:STEP"
+ * makes this row of a table fail, and every row that is reached is written to the file
+ * CREEL_FAIL_LIST, so that a test walks the tables themselves.
  */
 #include <creel/fault.h>
 
@@ -12,7 +13,8 @@
 
 #include <creel/error.h>
 
-/* Taken before main() drops all variables that it does not know, and before the pivot hides the file. */
+/* Taken before main() drops all variables that it does not know, and before the pivot hides the
+ * file. */
 static struct {
 	char wanted[128];
 	int list;

@@ -1,11 +1,12 @@
-/* Hooks: other people's programs, run with exactly what the document gives them, and never waited for without end. */
+/* Hooks: other people's programs, run with exactly what the document gives them, and never waited
+ * for without end. */
 #include <creel/hooks.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -21,12 +22,13 @@
 #define OUTPUT_SHOWN 200
 
 struct output {
-	int fd; /* the reading end of the hook's standard output and error */
+	int fd;	  /* the reading end of the hook's standard output and error */
 	size_t n; /* bytes seen; only the last OUTPUT_SHOWN are kept */
 	char last[OUTPUT_SHOWN + 1];
 };
 
-/* A memory file and not a pipe: the hook may leave it unread, and may get a state larger than a pipe holds. */
+/* A memory file and not a pipe: the hook may leave it unread, and may get a state larger than a
+ * pipe holds. */
 static int state_file(const char *state, struct error *err)
 {
 	auto_fd fd = memfd_create("state", MFD_CLOEXEC);
@@ -63,7 +65,8 @@ static void read_output(struct output *output)
 	ssize_t n = read(output->fd, buffer, sizeof(buffer));
 
 	if (n <= 0 || (output->n += (size_t)n) > OUTPUT_MAX) {
-		fd_close(&output->fd); /* End, or more than anybody would read: SIGPIPE is the hook's answer. */
+		fd_close(&output->fd); /* End, or more than anybody would read: SIGPIPE is the
+					  hook's answer. */
 		return;
 	}
 
@@ -92,7 +95,8 @@ static long now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Until the hook itself ends: a daemon that it leaves behind may keep its output open for ever.  1: ended, 0: too late. */
+/* Until the hook itself ends: a daemon that it leaves behind may keep its output open for ever.  1:
+ * ended, 0: too late. */
 static int wait_for(int pidfd, struct output *output, int timeout_ms, struct error *err)
 {
 	long end = now_ms() + timeout_ms;
@@ -117,8 +121,8 @@ static int wait_for(int pidfd, struct output *output, int timeout_ms, struct err
 	}
 }
 
-static int failed(const struct hook_run *run, size_t index, const char *how, const struct output *output,
-		  struct error *err)
+static int failed(const struct hook_run *run, size_t index, const char *how,
+		  const struct output *output, struct error *err)
 {
 	const char *kind = name_of(oci_hook_names, run->kind);
 	char pointer[64];
@@ -130,7 +134,8 @@ static int failed(const struct hook_run *run, size_t index, const char *how, con
 	return error_at(err, pointer);
 }
 
-static int run_hook(struct arena *arena, const struct hook_run *run, size_t index, struct error *err)
+static int run_hook(struct arena *arena, const struct hook_run *run, size_t index,
+		    struct error *err)
 {
 	const struct oci_hook *hook = &run->list->items[index];
 	int timeout_ms = hook->timeout.set ? (int)hook->timeout.value * 1000 : run->timeout_ms;
@@ -172,10 +177,11 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 	if (WIFSIGNALED(status)) {
 		char name[32];
 
-		return failed(run, index,
-			      text_format(arena, "was killed by %s",
-					  process_signal_name(WTERMSIG(status), name, sizeof(name))),
-			      &output, err);
+		return failed(
+		    run, index,
+		    text_format(arena, "was killed by %s",
+				process_signal_name(WTERMSIG(status), name, sizeof(name))),
+		    &output, err);
 	}
 	if (WEXITSTATUS(status) != 0)
 		return failed(run, index, text_format(arena, "exit status %d", WEXITSTATUS(status)),
@@ -190,7 +196,8 @@ int hooks_run(struct arena *arena, const struct hook_run *run, struct error *err
 			continue;
 		if (run->kind != OCI_HOOK_POSTSTOP)
 			return -1;
-		/* runtime.md: the container is gone all the same, and the other hooks clean up too. */
+		/* runtime.md: the container is gone all the same, and the other hooks clean up too.
+		 */
 		log_warning("%s", err->what);
 		*err = (struct error){ 0 };
 	}

@@ -1,6 +1,7 @@
 /*
- * I: the init table, from "cloned" to the user's program.  There is no undo: the kernel undoes a dead process.  Each row says why
- * it stands where it does; the order is SECURITY 2.6, and moving a row means rewriting its reason.
+ * I: the init table, from "cloned" to the user's program.  There is no undo: the kernel undoes a
+ * dead process.  Each row says why it stands where it does; the order is SECURITY 2.6, and moving a
+ * row means rewriting its reason.
  */
 #include <creel/create.h>
 
@@ -83,8 +84,8 @@ static int become_root(struct init *init, struct error *err)
 	if (become_start(&init->become, err) < 0)
 		return -1;
 	return makes(init, CLONE_NEWUSER) && makes(init, CLONE_NEWIPC)
-		       ? namespace_unshare(CLONE_NEWIPC, err)
-		       : 0;
+		   ? namespace_unshare(CLONE_NEWIPC, err)
+		   : 0;
 }
 
 static int raise_loopback(struct init *init, struct error *err)
@@ -255,7 +256,8 @@ static int find_program(struct init *init, struct error *err)
 	return become_find_program(&init->become, err);
 }
 
-/* READY, then COMMIT: from here on the container lives without P.  `run` goes on over the channel, `create` over start.sock. */
+/* READY, then COMMIT: from here on the container lives without P.  `run` goes on over the channel,
+ * `create` over start.sock. */
 static int wait_for_start(struct init *init, struct error *err)
 {
 	struct create *create = init->create;
@@ -272,7 +274,8 @@ static int wait_for_start(struct init *init, struct error *err)
 	if (message_expect(init->channel, MESSAGE_COMMIT, -1, err) < 0 ||
 	    process_die_with_parent(0, 0, err) < 0)
 		return -1;
-	/* P waits for this close before it exits: until the line above its death would have been ours. */
+	/* P waits for this close before it exits: until the line above its death would have been
+	 * ours. */
 	log_to_function(NULL, NULL);
 	fd_close(&create->peer);
 	init->channel = -1;
@@ -306,7 +309,8 @@ static const struct init_step {
 	{ "becoming the container's root", become_root },
 	/* Needs the network namespace, and hooks use it. */
 	{ "bringing the loopback device up", raise_loopback },
-	/* Sources are the host's: all are opened before the first container mount exists (CVE-2021-30465). */
+	/* Sources are the host's: all are opened before the first container mount exists
+	   (CVE-2021-30465). */
 	{ "opening mount sources", open_sources },
 	/* Private before the first mount, which would propagate. */
 	{ "preparing the root filesystem", prepare_root },
@@ -336,7 +340,8 @@ static const struct init_step {
 	{ "finding the home directory", find_home },
 	/* Labels, early seccomp, ids, capabilities, working directory, no_new_privs: become.c. */
 	{ "becoming the user", drop_rights },
-	/* With the user's rights, and before READY, so that `create` reports what is wrong with args[0]. */
+	/* With the user's rights, and before READY, so that `create` reports what is wrong with
+	   args[0]. */
 	{ "finding the program", find_program },
 	/* create is over. */
 	{ "waiting for start", wait_for_start },
@@ -365,7 +370,8 @@ static void fill_become(struct init *init)
 		.keyring = init->plan->keyring,
 		.keyring_label = init->plan->keyring_label,
 		.in_userns = userns,
-		.stay_dumpable = create->runtime->facts.euid != 0 || create->runtime->facts.in_userns,
+		.stay_dumpable =
+		    create->runtime->facts.euid != 0 || create->runtime->facts.in_userns,
 	};
 }
 
@@ -393,7 +399,8 @@ void init_main(struct create *create)
 	message_log_to(&create->peer);
 	signal(SIGPIPE, SIG_IGN); /* A dead P is an error value, not a signal. */
 	fill_become(&init);
-	if (process_die_with_parent(SIGKILL, 0, &err) < 0 || process_set_dumpable(false, &err) < 0 ||
+	if (process_die_with_parent(SIGKILL, 0, &err) < 0 ||
+	    process_set_dumpable(false, &err) < 0 ||
 	    (create_needs_stage(create) && introduce(&init, &err) < 0)) {
 		message_send_error(init.channel, &err);
 		_exit(1);

@@ -1,4 +1,5 @@
-/* `kill`, `pause`, `resume`, `ps`: signals by pidfd, so that a reused pid cannot be hit; whole containers by their cgroup. */
+/* `kill`, `pause`, `resume`, `ps`: signals by pidfd, so that a reused pid cannot be hit; whole
+ * containers by their cgroup. */
 #include <creel/verbs.h>
 
 #include <errno.h>
@@ -38,7 +39,8 @@ static int signal_all(struct runtime *runtime, int cgroup, int signal, struct er
 	return 0;
 }
 
-/* Also for a stopped container: without a pid namespace of its own others may have outlived the init. */
+/* Also for a stopped container: without a pid namespace of its own others may have outlived the
+ * init. */
 static int kill_all(struct runtime *runtime, const struct container *container, int signal,
 		    struct error *err)
 {
@@ -88,7 +90,8 @@ static int freeze(struct runtime *runtime, const char *id, bool frozen, struct e
 	/* Shared: an exec into a paused container has the lock until that is resumed. */
 	if (container_open(runtime, id, CONTAINER_SHARED, &container, err) < 0)
 		return -1;
-	if (frozen && container.status != OCI_STATUS_RUNNING && container.status != OCI_STATUS_CREATED)
+	if (frozen && container.status != OCI_STATUS_RUNNING &&
+	    container.status != OCI_STATUS_CREATED)
 		return not_running(id, err);
 	if (!frozen && container.status != OCI_STATUS_PAUSED)
 		return error_state(err, "container not paused: %s", id);

@@ -44,13 +44,15 @@ int message_expect(int channel, enum message_kind kind, int timeout_ms, struct e
 	if (got == 0)
 		return error_system(err, ECONNRESET, "the other side is gone");
 	if (message.kind != kind)
-		return error_system(err, EPROTO, "message %d came instead of %d", message.kind, kind);
+		return error_system(err, EPROTO, "message %d came instead of %d", message.kind,
+				    kind);
 	return 0;
 }
 
 int message_patience(int timeout_ms, bool hooks)
 {
-	/* A thousand containers that start at once on two processors need seconds; a dead disk needs for ever. */
+	/* A thousand containers that start at once on two processors need seconds; a dead disk
+	 * needs for ever. */
 	return timeout_ms >= 0 ? timeout_ms : hooks ? -1 : SILENCE_MS;
 }
 
@@ -62,7 +64,8 @@ static void send_log(void *argument, enum log_level level, const char *text)
 
 	strncpy(message.error.what, text, sizeof(message.error.what) - 1);
 	if (channel_send(*channel, &message, sizeof(message), -1, &err) < 0)
-		err.kind = ERROR_NONE; /* A log record that nobody hears is no error, and cannot be logged. */
+		err.kind = ERROR_NONE; /* A log record that nobody hears is no error, and cannot be
+					  logged. */
 }
 
 void message_log_to(int *channel)

@@ -1,6 +1,7 @@
 /*
- * The watcher of a foreground process: one loop over the process, the signals and the two directions of the terminal.  A reader
- * that stalls stops only its own direction, and no byte is lost when the process ends first.
+ * The watcher of a foreground process: one loop over the process, the signals and the two
+ * directions of the terminal.  A reader that stalls stops only its own direction, and no byte is
+ * lost when the process ends first.
  */
 #include <creel/monitor.h>
 
@@ -28,7 +29,7 @@
 struct relay {
 	int from, to;
 	size_t start, end;
-	bool closed; /* nothing more will be read */
+	bool closed;  /* nothing more will be read */
 	char *buffer; /* of RELAY_SIZE bytes */
 };
 
@@ -104,7 +105,8 @@ static bool has_bytes(const struct relay *relay)
 	return relay->end > relay->start;
 }
 
-/* What POLL should watch for this direction: either its reader or its writer is the next to move. */
+/* What POLL should watch for this direction: either its reader or its writer is the next to move.
+ */
 static void relay_watch(const struct relay *relay, struct pollfd *in, struct pollfd *out)
 {
 	*in = (struct pollfd){ .fd = -1 };
@@ -123,9 +125,19 @@ static void relay_move(struct relay *relay, const struct pollfd *in, const struc
 		relay_read(relay);
 }
 
-enum { POLL_PROCESS, POLL_SIGNALS, POLL_NOTIFY, POLL_UP_IN, POLL_UP_OUT, POLL_DOWN_IN, POLL_DOWN_OUT, POLL_COUNT };
+enum {
+	POLL_PROCESS,
+	POLL_SIGNALS,
+	POLL_NOTIFY,
+	POLL_UP_IN,
+	POLL_UP_OUT,
+	POLL_DOWN_IN,
+	POLL_DOWN_OUT,
+	POLL_COUNT
+};
 
-/* After the process ended its output is still in the pty: it is read until that is empty or nobody takes it any more. */
+/* After the process ended its output is still in the pty: it is read until that is empty or nobody
+ * takes it any more. */
 static void drain(struct relay *down)
 {
 	while (!down->closed || has_bytes(down)) {
@@ -135,7 +147,8 @@ static void drain(struct relay *down)
 
 		struct pollfd fds[] = { in, out };
 
-		/* 0: other processes of the container still hold the terminal open, but nothing is in it. */
+		/* 0: other processes of the container still hold the terminal open, but nothing is
+		 * in it. */
 		if (poll(fds, 2, has_bytes(down) ? 1000 : 0) <= 0)
 			return;
 		relay_move(down, &fds[0], &fds[1]);
@@ -183,7 +196,9 @@ static int watch_terminal(struct monitor *monitor, struct error *err)
 {
 	char up_buffer[RELAY_SIZE], down_buffer[RELAY_SIZE];
 	struct relay up = { .from = STDIN_FILENO, .to = monitor->console, .buffer = up_buffer };
-	struct relay down = { .from = monitor->console, .to = STDOUT_FILENO, .buffer = down_buffer };
+	struct relay down = { .from = monitor->console,
+			      .to = STDOUT_FILENO,
+			      .buffer = down_buffer };
 	struct termios saved;
 	struct error no_terminal = { 0 };
 	bool raw = false;
@@ -206,7 +221,8 @@ static int watch_terminal(struct monitor *monitor, struct error *err)
 int monitor_run(struct monitor *monitor, int *exit_code, struct error *err)
 {
 	int status = 0;
-	int result = monitor->console >= 0 ? watch_terminal(monitor, err) : watch_plain(monitor, err);
+	int result =
+	    monitor->console >= 0 ? watch_terminal(monitor, err) : watch_plain(monitor, err);
 
 	if (result < 0 || process_wait(monitor->pidfd, -1, &status, err) < 0)
 		return -1;

@@ -192,8 +192,8 @@ int notify_wait(const struct notify *notify, int pidfd, pid_t pid, struct error 
 
 	for (;;) {
 		struct pollfd fds[] = {
-			{.fd = notify->inner, .events = POLLIN},
-			{ .fd = pidfd,	       .events = POLLIN},
+			{ .fd = notify->inner, .events = POLLIN },
+			{ .fd = pidfd, .events = POLLIN },
 		};
 
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)

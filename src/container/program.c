@@ -1,4 +1,5 @@
-/* args[0] and HOME as the container sees them, and why a program cannot be executed: in the words that engines look for. */
+/* args[0] and HOME as the container sees them, and why a program cannot be executed: in the words
+ * that engines look for. */
 #include <creel/become.h>
 
 #include <ctype.h>
@@ -100,7 +101,8 @@ static int why_not(const char *path)
 	struct statfs fs;
 	const struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC,
-		/* /proc/self/exe and /proc/self/fd/N lead out of the container (CVE-2019-5736, CVE-2024-21626). */
+		/* /proc/self/exe and /proc/self/fd/N lead out of the container (CVE-2019-5736,
+		   CVE-2024-21626). */
 		.resolve = RESOLVE_NO_MAGICLINKS,
 	};
 	auto_fd fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
@@ -157,7 +159,8 @@ int become_find_program(struct become *become, struct error *err)
 		error_system(err, ENOENT, "exec: \"%s\": stat %s", name, name);
 		break;
 	case EISDIR:
-		/* Both words: dockerd looks for "is a directory", podman for "permission denied". */
+		/* Both words: dockerd looks for "is a directory", podman for "permission denied".
+		 */
 		error_system(err, EACCES, "exec: \"%s\": is a directory", name);
 		break;
 	default:
@@ -184,9 +187,11 @@ static int explain_script(const struct become *become, const char *head, struct 
 	line[length] = '\0';
 	if (length > 0 && line[length - 1] == '\r') {
 		line[length - 1] = '\0';
-		return error_hint(err, "%s exists, but its first line ends in a carriage return: it was written "
-				       "with Windows line ends, so the interpreter \"%s\\r\" is not found",
-				  become->program, line);
+		return error_hint(
+		    err,
+		    "%s exists, but its first line ends in a carriage return: it was written "
+		    "with Windows line ends, so the interpreter \"%s\\r\" is not found",
+		    become->program, line);
 	}
 	return error_hint(err, "%s exists, but its interpreter %s does not", become->program, line);
 }
@@ -197,9 +202,9 @@ static const char *machine_name(unsigned int machine)
 		unsigned int machine;
 		const char *name;
 	} names[] = {
-		{ EM_386, "i386" },	  { EM_X86_64, "x86_64" }, { EM_ARM, "arm" },
+		{ EM_386, "i386" },	   { EM_X86_64, "x86_64" }, { EM_ARM, "arm" },
 		{ EM_AARCH64, "aarch64" }, { EM_RISCV, "riscv" },   { EM_PPC64, "ppc64" },
-		{ EM_S390, "s390x" },	  { EM_MIPS, "mips" },
+		{ EM_S390, "s390x" },	   { EM_MIPS, "mips" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -223,8 +228,11 @@ int become_explain_exec(const struct become *become, int errnum, struct error *e
 	if (n >= (ssize_t)sizeof(elf) && memcmp(head, ELFMAG, SELFMAG) == 0) {
 		memcpy(&elf, head, sizeof(elf));
 		if (errnum == ENOENT)
-			return error_hint(err, "%s exists, but the dynamic loader that it names does not: is "
-					       "it built for another C library?", become->program);
+			return error_hint(
+			    err,
+			    "%s exists, but the dynamic loader that it names does not: is "
+			    "it built for another C library?",
+			    become->program);
 		if (errnum == ENOEXEC)
 			return error_hint(err, "%s is built for %s", become->program,
 					  machine_name(elf.e_machine));

@@ -1,4 +1,5 @@
-/* `create` and `run`: load, plan, make; `run` goes on over the same channel, watches the process, and cleans up after it. */
+/* `create` and `run`: load, plan, make; `run` goes on over the same channel, watches the process,
+ * and cleans up after it. */
 #include <creel/verbs.h>
 
 #include <signal.h>
@@ -69,8 +70,8 @@ static int undo(struct create *create, struct error *err)
 	return create_undo(create, err);
 }
 
-static int run(struct create *create, const struct run_options *options, int signals, int *exit_code,
-	       struct error *err)
+static int run(struct create *create, const struct run_options *options, int signals,
+	       int *exit_code, struct error *err)
 {
 	const char *cgroup = create->container.state.cgroup;
 	struct error trouble = { 0 };

@@ -1,4 +1,5 @@
-/* The seccomp agent gets the state, the pid and the listener in one message, one connection a process. */
+/* The seccomp agent gets the state, the pid and the listener in one message, one connection a
+ * process. */
 #include <creel/seccomp_agent.h>
 
 #include <errno.h>
@@ -21,14 +22,16 @@ int seccomp_agent_pass(struct arena *arena, const struct seccomp_agent *agent, i
 		.metadata = (char *)agent->metadata,
 		.state = (struct oci_state *)agent->state,
 	};
-	/* Not by SCM_RIGHTS from the process itself: its filter may already stop sendmsg(2) and wait for the agent. */
+	/* Not by SCM_RIGHTS from the process itself: its filter may already stop sendmsg(2) and
+	 * wait for the agent. */
 	auto_fd listener = (int)syscall(SYS_pidfd_getfd, agent->pidfd, number, 0);
 	struct json_writer *w = json_writer_new(arena, 0);
 	const char *text;
 	size_t size;
 
 	if (listener < 0)
-		return error_system(err, errno, "cannot take the seccomp listener from the container");
+		return error_system(err, errno,
+				    "cannot take the seccomp listener from the container");
 	schema_encode(&oci_container_process_state_schema, &process, w);
 	text = json_writer_text(w, &size);
 

@@ -1,4 +1,5 @@
-/* Compiled filters by the text that they were made from; see the header for why no digest is trusted. */
+/* Compiled filters by the text that they were made from; see the header for why no digest is
+ * trusted. */
 #include <creel/seccomp_cache.h>
 
 #include <errno.h>
@@ -29,7 +30,8 @@ struct entry_head {
 
 static const char magic[8] = "creelbpf";
 
-/* Everything that the filter depends on: the profile, libseccomp's version, our own way of compiling. */
+/* Everything that the filter depends on: the profile, libseccomp's version, our own way of
+ * compiling. */
 static const char *make_key(struct arena *arena, const struct oci_seccomp *seccomp, size_t *size)
 {
 	struct json_writer *w = json_writer_new(arena, 0);
@@ -99,8 +101,8 @@ static bool load(struct arena *arena, int cache, const char *name, const char *k
 	return true;
 }
 
-static void store(struct arena *arena, int cache, const char *name, const char *key, size_t key_size,
-		  const struct plan_seccomp *plan)
+static void store(struct arena *arena, int cache, const char *name, const char *key,
+		  size_t key_size, const struct plan_seccomp *plan)
 {
 	size_t code_size = plan->program.length * sizeof(struct sock_filter);
 	size_t size = sizeof(struct entry_head) + key_size + code_size;

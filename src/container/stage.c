@@ -1,6 +1,7 @@
 /*
- * S: walks from our namespaces to the container's, then clones I there and is gone.  It lives for a millisecond while P waits.
- * Only the kernel's rules decide the order here; each is named beside its step.
+ * S: walks from our namespaces to the container's, then clones I there and is gone.  It lives for a
+ * millisecond while P waits. Only the kernel's rules decide the order here; each is named beside
+ * its step.
  */
 #include <creel/create.h>
 
@@ -32,7 +33,8 @@ static int make_user_namespace(struct create *create, struct error *err)
 {
 	if (!(create->plan.namespaces.create & CLONE_NEWUSER))
 		return 0;
-	/* A map file belongs to the user namespace that its process had when it was opened: so P is asked after the unshare. */
+	/* A map file belongs to the user namespace that its process had when it was opened: so P is
+	 * asked after the unshare. */
 	if (namespace_unshare(CLONE_NEWUSER, err) < 0)
 		return error_at(err, create->plan.namespaces.maps_where);
 	if (message_send(create->peer, MESSAGE_NEED_MAPS, 0, -1, err) < 0)
@@ -40,7 +42,8 @@ static int make_user_namespace(struct create *create, struct error *err)
 	return message_expect(create->peer, MESSAGE_MAPS_DONE, -1, err);
 }
 
-/* Before any change of ids: that would make us non-dumpable, and our /proc files root's (EACCES). */
+/* Before any change of ids: that would make us non-dumpable, and our /proc files root's (EACCES).
+ */
 static int make_time_namespace(struct create *create, struct error *err)
 {
 	const struct plan_namespaces *plan = &create->plan.namespaces;
@@ -65,7 +68,8 @@ static int make_init(struct create *create, struct error *err)
 	};
 	pid_t pid;
 
-	/* A child inherits it: no process of a joined pid namespace can ever trace I, or reach our descriptors through it. */
+	/* A child inherits it: no process of a joined pid namespace can ever trace I, or reach our
+	 * descriptors through it. */
 	if (process_set_dumpable(false, err) < 0)
 		return -1;
 	pid = process_spawn(&spawn, err);
@@ -76,13 +80,15 @@ static int make_init(struct create *create, struct error *err)
 	return 0;
 }
 
-/* Before a user namespace, and before we are not dumpable: both would make our /proc files somebody else's (EACCES). */
+/* Before a user namespace, and before we are not dumpable: both would make our /proc files somebody
+ * else's (EACCES). */
 int create_tune(struct create *create, struct error *err)
 {
 	const struct plan_process *process = &create->plan.process;
 
 	if (process->oom_score_adj.set &&
-	    tuning_set_oom_score(create->runtime->procfs, (int)process->oom_score_adj.value, err) < 0)
+	    tuning_set_oom_score(create->runtime->procfs, (int)process->oom_score_adj.value, err) <
+		0)
 		return -1;
 	return tuning_reset_affinity(err);
 }
@@ -94,10 +100,11 @@ static int walk(struct create *create, struct error *err)
 	const struct plan_namespaces *plan = &create->plan.namespaces;
 
 	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
-	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 ||
-	    create_tune(create, err) < 0 || open_joins(plan, fds, flags, err) < 0)
+	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 || create_tune(create, err) < 0 ||
+	    open_joins(plan, fds, flags, err) < 0)
 		return -1;
-	/* Joins come first: what is there already belongs to no user namespace that is made now, which gives no rights to it. */
+	/* Joins come first: what is there already belongs to no user namespace that is made now,
+	 * which gives no rights to it. */
 	if (namespace_join(fds, flags, plan->joins_n, err) < 0 ||
 	    make_user_namespace(create, err) < 0)
 		return -1;

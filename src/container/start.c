@@ -1,4 +1,5 @@
-/* `start`: tells the waiting init to go on, and learns from the end of the connection that execve worked. */
+/* `start`: tells the waiting init to go on, and learns from the end of the connection that execve
+ * worked. */
 #include <creel/verbs.h>
 
 #include <errno.h>
@@ -38,10 +39,12 @@ static int refuse(const struct container *container, struct error *err)
 static int ended_early(struct error *err)
 {
 	error_state(err, "the container's init ended before it executed the program");
-	return error_hint(err, "a seccomp filter that refuses execve, or exit, ends it without a word");
+	return error_hint(err,
+			  "a seccomp filter that refuses execve, or exit, ends it without a word");
 }
 
-/* The end of the connection is the end of the old program: by execve, or because the process died on the way. */
+/* The end of the connection is the end of the old program: by execve, or because the process died
+ * on the way. */
 static int check_executed(const struct start *start, struct error *err)
 {
 	if (process_died_unexecuted(start->procfs, start->pid, start->pidfd))

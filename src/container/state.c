@@ -79,7 +79,8 @@ static int prepare_by_table(int dir, const char *name, const struct schema *sche
 
 	schema_encode(schema, object, w);
 	text = json_writer_text(w, &size);
-	/* The state root is a tmpfs: what a power cut would tear is gone then anyway, so there is nothing to sync. */
+	/* The state root is a tmpfs: what a power cut would tear is gone then anyway, so there is
+	 * nothing to sync. */
 	return file_prepare(dir, name, text, size, 0600, false, err);
 }
 
@@ -200,8 +201,9 @@ int exec_record_read(struct arena *arena, int dir, struct exec_record *record, s
 }
 
 /*
- * 0 also when it is another process with the same pid, or one that only waits to be reaped.  A question that gets no answer is
- * an error: a container that is taken for a stopped one could be deleted while it runs.
+ * 0 also when it is another process with the same pid, or one that only waits to be reaped.  A
+ * question that gets no answer is an error: a container that is taken for a stopped one could be
+ * deleted while it runs.
  */
 static int is_alive(int procfs, const struct state *state, struct error *err)
 {
@@ -309,7 +311,8 @@ int state_boot(int procfs, uint64_t *boot, struct error *err)
 	ssize_t n = procfs_read(procfs, "sys/kernel/random/boot_id", id, sizeof(id));
 
 	if (n <= 0)
-		return error_system(err, n < 0 ? errno : ENODATA, "cannot read the kernel's boot id");
+		return error_system(err, n < 0 ? errno : ENODATA,
+				    "cannot read the kernel's boot id");
 	*boot = fnv1a(id, (size_t)n);
 	return 0;
 }
@@ -319,7 +322,8 @@ char *state_digest(struct arena *arena, const void *data, size_t size)
 	return text_format(arena, "%016llx", (unsigned long long)fnv1a(data, size));
 }
 
-/* From days since 1970 to a civil date, by the era of 400 years; gmtime_r(3) would read /etc/localtime first. */
+/* From days since 1970 to a civil date, by the era of 400 years; gmtime_r(3) would read
+ * /etc/localtime first. */
 static void civil_date(int64_t days, int *year, int *month, int *day)
 {
 	int64_t shifted = days + 719468; /* from 0000-03-01, so that leap days come last */

@@ -275,10 +275,10 @@ static const struct io_row {
 	char *op;
 	bool operations;
 } io_rows[] = {
-	{" rbytes=",  (char *)"Read",  false},
-	{ " wbytes=", (char *)"Write", false},
-	{ " rios=",   (char *)"Read",  true },
-	{ " wios=",   (char *)"Write", true },
+	{ " rbytes=", (char *)"Read", false },
+	{ " wbytes=", (char *)"Write", false },
+	{ " rios=", (char *)"Read", true },
+	{ " wios=", (char *)"Write", true },
 };
 
 static void add_device(struct oci_io_stats *io, const char *line)

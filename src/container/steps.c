@@ -21,7 +21,8 @@ int steps_undo(const struct step *steps, size_t n, struct create *create, struct
 			trace_span(create->runtime->trace, "P undo", steps[n].name, start);
 		if (done == 0)
 			continue;
-		/* What could not be undone must stay on record, so that a later delete can try again. */
+		/* What could not be undone must stay on record, so that a later delete can try
+		 * again. */
 		create->leftover = true;
 		log_warning("cannot undo \"%s\": %s", steps[n].name, trouble.what);
 		if (result == 0)

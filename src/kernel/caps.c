@@ -160,7 +160,8 @@ int caps_drop_bounding(const struct caps *caps, int last, struct error *err)
 		if (asked == EINVAL && i > LAST_OF_BASELINE)
 			break; /* past the last one */
 		if (asked)
-			return error_system(err, asked, "cannot ask for capability %d of the bounding set", i);
+			return error_system(err, asked,
+					    "cannot ask for capability %d of the bounding set", i);
 		if (!is_set)
 			continue;
 		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0) {
@@ -217,10 +218,10 @@ static int set_sets(const struct caps *caps, struct error *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = {
-		{(uint32_t)caps->effective,	     (uint32_t)caps->permitted,
-		  (uint32_t)caps->inheritable	      },
+		{ (uint32_t)caps->effective, (uint32_t)caps->permitted,
+		  (uint32_t)caps->inheritable },
 		{ (uint32_t)(caps->effective >> 32), (uint32_t)(caps->permitted >> 32),
-		  (uint32_t)(caps->inheritable >> 32)},
+		  (uint32_t)(caps->inheritable >> 32) },
 	};
 
 	if (syscall(SYS_capset, &header, data) < 0)

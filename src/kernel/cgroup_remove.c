@@ -212,11 +212,12 @@ static int remove_parent(int root, const char *path, struct error *err)
 	errnum = remove_directory(parent, name);
 	if (errnum == EBUSY || errnum == ENOTEMPTY)
 		return 0;
-	return !errnum || errnum == ENOENT || errnum == ENODEV ? 1 : explain(root, path, errnum, err);
+	return !errnum || errnum == ENOENT || errnum == ENODEV ? 1
+							       : explain(root, path, errnum, err);
 }
 
-/* Removes up to N parents of PATH, as long as they are empty.  One that is gone does not end it: a removal that was killed
- * half-way may have left those above. */
+/* Removes up to N parents of PATH, as long as they are empty.  One that is gone does not end it: a
+ * removal that was killed half-way may have left those above. */
 static int remove_parents(int root, const char *path, size_t n, struct error *err)
 {
 	char copy[PATH_MAX];

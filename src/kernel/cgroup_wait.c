@@ -328,8 +328,8 @@ static int explain_freeze(int fd, bool frozen, int timeout_ms, struct error *err
 }
 
 /*
- * 1, 0 after TIMEOUT_MS, or -1.  When somebody else has asked for the opposite since, it will never be as we want it, and it is as if
- * it had been for a moment.
+ * 1, 0 after TIMEOUT_MS, or -1.  When somebody else has asked for the opposite since, it will never
+ * be as we want it, and it is as if it had been for a moment.
  */
 static int wait_frozen(int fd, bool frozen, int timeout_ms, struct error *err)
 {
@@ -337,7 +337,8 @@ static int wait_frozen(int fd, bool frozen, int timeout_ms, struct error *err)
 
 	for (;;) {
 		int64_t left = deadline - now_ms();
-		int done = wait_event(fd, "frozen", frozen, left < LOOK_MS ? (int)left : LOOK_MS, err);
+		int done =
+		    wait_event(fd, "frozen", frozen, left < LOOK_MS ? (int)left : LOOK_MS, err);
 
 		if (done || left <= LOOK_MS)
 			return done;

@@ -24,7 +24,8 @@
 enum {
 	KERNEL_MAJOR = 5,
 	KERNEL_MINOR = 14,
-	/* 14 hierarchies with paths as long as engines make them; not more, since each page of it costs a fault. */
+	/* 14 hierarchies with paths as long as engines make them; not more, since each page of it
+	   costs a fault. */
 	CGROUP_FILE_MAX = 8192,
 	MOUNTINFO_MAX = 4 << 20,
 };

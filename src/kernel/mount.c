@@ -91,8 +91,10 @@ static int points_to_something(int root, const struct mount_op *op, struct error
 
 	if (fd >= 0)
 		return 1;
-	/* Only these are about the path; with any other the container would lack what it has on a good day. */
-	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES || errno == EXDEV)
+	/* Only these are about the path; with any other the container would lack what it has on a
+	 * good day. */
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES ||
+	    errno == EXDEV)
 		return 0;
 	return error_system(err, errno, "cannot find out whether %s exists", op->source);
 }

@@ -22,10 +22,10 @@ static const struct flag_row {
 	unsigned long statvfs;
 	const char *set; /* the option that keeps it */
 } flag_rows[] = {
-	{MOUNT_ATTR_RDONLY,  ST_RDONLY, "ro"    },
-	{ MOUNT_ATTR_NOSUID, ST_NOSUID, "nosuid"},
-	{ MOUNT_ATTR_NODEV,  ST_NODEV,  "nodev" },
-	{ MOUNT_ATTR_NOEXEC, ST_NOEXEC, "noexec"},
+	{ MOUNT_ATTR_RDONLY, ST_RDONLY, "ro" },
+	{ MOUNT_ATTR_NOSUID, ST_NOSUID, "nosuid" },
+	{ MOUNT_ATTR_NODEV, ST_NODEV, "nodev" },
+	{ MOUNT_ATTR_NOEXEC, ST_NOEXEC, "noexec" },
 };
 
 /* For the words of an error; a type that is not here is named by its number. */
@@ -33,36 +33,16 @@ static const struct magic_row {
 	unsigned long magic;
 	const char *name;
 } magic_rows[] = {
-	{0x01021994,  "tmpfs"    },
-	    { 0x9fa0,     "proc"     },
-	{ 0x62656572, "sysfs"    },
-	{ 0x63677270, "cgroup2"	},
-	    { 0x27e0eb,	"cgroup"	 },
-	{ 0xef53,	  "ext4"	 },
-	{ 0x58465342, "xfs"	    },
-	    { 0x9123683e, "btrfs"	  },
-	{ 0x794c7630, "overlay"	},
-	{ 0x6969,	  "nfs"	},
-	    { 0x65735546, "fuse"	 },
-	{ 0x01021997, "9p"	   },
-	{ 0xff534d42, "cifs"     },
-	    { 0xfe534d42, "smb"	},
-	{ 0x00c36400, "ceph"     },
-	{ 0x73717368, "squashfs" },
-	    { 0xe0f5e1e2, "erofs"	  },
-	{ 0x4d44,	  "vfat"	 },
-	{ 0x2011bab0, "exfat"    },
-	    { 0x1cd1,     "devpts"   },
-	{ 0x19800202, "mqueue"   },
-	{ 0x2fc12fc1, "zfs"	    },
-	    { 0xf2f52010, "f2fs"	 },
-	{ 0x9660,	  "iso9660"  },
-	{ 0x858458f6, "ramfs"    },
-	    { 0xca451a4e, "bcachefs" },
-	{ 0x958458f6, "hugetlbfs"},
-	{ 0x19830326, "fhgfs"    },
-	    { 0x47504653, "gpfs"	 },
-	{ 0x0bd00bd0, "lustre"   },
+	{ 0x01021994, "tmpfs" },    { 0x9fa0, "proc" },		{ 0x62656572, "sysfs" },
+	{ 0x63677270, "cgroup2" },  { 0x27e0eb, "cgroup" },	{ 0xef53, "ext4" },
+	{ 0x58465342, "xfs" },	    { 0x9123683e, "btrfs" },	{ 0x794c7630, "overlay" },
+	{ 0x6969, "nfs" },	    { 0x65735546, "fuse" },	{ 0x01021997, "9p" },
+	{ 0xff534d42, "cifs" },	    { 0xfe534d42, "smb" },	{ 0x00c36400, "ceph" },
+	{ 0x73717368, "squashfs" }, { 0xe0f5e1e2, "erofs" },	{ 0x4d44, "vfat" },
+	{ 0x2011bab0, "exfat" },    { 0x1cd1, "devpts" },	{ 0x19800202, "mqueue" },
+	{ 0x2fc12fc1, "zfs" },	    { 0xf2f52010, "f2fs" },	{ 0x9660, "iso9660" },
+	{ 0x858458f6, "ramfs" },    { 0xca451a4e, "bcachefs" }, { 0x958458f6, "hugetlbfs" },
+	{ 0x19830326, "fhgfs" },    { 0x47504653, "gpfs" },	{ 0x0bd00bd0, "lustre" },
 };
 
 static void filesystem_name(int fd, char *name, size_t size)

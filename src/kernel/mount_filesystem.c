@@ -229,14 +229,14 @@ static const struct flag_pair {
 	uint64_t attribute;
 	unsigned long flag;
 } flag_pairs[] = {
-	{MOUNT_ATTR_RDONLY,	     MS_RDONLY     },
-	{ MOUNT_ATTR_NOSUID,	     MS_NOSUID     },
-	{ MOUNT_ATTR_NODEV,	    MS_NODEV	     },
-	{ MOUNT_ATTR_NOEXEC,	     MS_NOEXEC     },
-	{ MOUNT_ATTR_NOATIME,     MS_NOATIME	 },
-	{ MOUNT_ATTR_STRICTATIME, MS_STRICTATIME},
-	{ MOUNT_ATTR_NODIRATIME,	 MS_NODIRATIME },
-	{ MOUNT_ATTR_NOSYMFOLLOW, 256	      }, /* MS_NOSYMFOLLOW */
+	{ MOUNT_ATTR_RDONLY, MS_RDONLY },
+	{ MOUNT_ATTR_NOSUID, MS_NOSUID },
+	{ MOUNT_ATTR_NODEV, MS_NODEV },
+	{ MOUNT_ATTR_NOEXEC, MS_NOEXEC },
+	{ MOUNT_ATTR_NOATIME, MS_NOATIME },
+	{ MOUNT_ATTR_STRICTATIME, MS_STRICTATIME },
+	{ MOUNT_ATTR_NODIRATIME, MS_NODIRATIME },
+	{ MOUNT_ATTR_NOSYMFOLLOW, 256 }, /* MS_NOSYMFOLLOW */
 };
 
 static int join_options(const struct mount_op *op, char *data, size_t size, struct error *err)

@@ -17,14 +17,10 @@
 #include "syscalls.h"
 
 const struct namespace_row namespace_rows[NAMESPACE_COUNT] = {
-	{"ipc",	 "ipc",	CLONE_NEWIPC   },
-	    { "uts",     "uts",    CLONE_NEWUTS	 },
-	{ "network", "net",    CLONE_NEWNET	 },
-	    { "cgroup",	"cgroup", CLONE_NEWCGROUP},
-	{ "time",	  "time",	  CLONE_NEWTIME	},
-	    { "pid",     "pid",    CLONE_NEWPID	 },
-	{ "user",	  "user",	  CLONE_NEWUSER	},
-	    { "mount",   "mnt",    CLONE_NEWNS	  },
+	{ "ipc", "ipc", CLONE_NEWIPC },	    { "uts", "uts", CLONE_NEWUTS },
+	{ "network", "net", CLONE_NEWNET }, { "cgroup", "cgroup", CLONE_NEWCGROUP },
+	{ "time", "time", CLONE_NEWTIME },  { "pid", "pid", CLONE_NEWPID },
+	{ "user", "user", CLONE_NEWUSER },  { "mount", "mnt", CLONE_NEWNS },
 };
 
 /* Same order as namespace_rows: the sysctl that bounds how many a user may have. */

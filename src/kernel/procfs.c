@@ -10,8 +10,8 @@
 #include <sys/vfs.h>
 
 #include <creel/error.h>
-#include <creel/text.h>
 #include <creel/fd.h>
+#include <creel/text.h>
 
 #include "syscalls.h"
 

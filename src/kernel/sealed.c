@@ -112,8 +112,9 @@ static int clone_mount(int self)
 }
 
 /*
- * Becomes the program of the clone without another exec.  The clone's descriptor must not stay open: with it anybody could make
- * the mount writable again (mount_setattr); without it the mount has no namespace and nobody can.
+ * Becomes the program of the clone without another exec.  The clone's descriptor must not stay
+ * open: with it anybody could make the mount writable again (mount_setattr); without it the mount
+ * has no namespace and nobody can.
  */
 static bool become_clone(int procfs, int tree)
 {
@@ -133,7 +134,8 @@ static bool become_clone(int procfs, int tree)
 	return self >= 0 && is_read_only(self);
 }
 
-/* Executes the clone; returns only when this is not possible.  Its descriptor is close-on-exec, see above. */
+/* Executes the clone; returns only when this is not possible.  Its descriptor is close-on-exec, see
+ * above. */
 static void execute_clone(int tree, char **argv)
 {
 	execveat(tree, "", argv, environ, AT_EMPTY_PATH);

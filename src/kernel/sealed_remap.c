@@ -1,7 +1,7 @@
 /*
- * Moves the running program onto another descriptor of its own file, without executing it again: every page that is mapped from the
- * file is mapped anew from there, and the kernel is told that this is now the program (/proc/self/exe).  It is what criu(8) does
- * at the end of a restore.
+ * Moves the running program onto another descriptor of its own file, without executing it again:
+ * every page that is mapped from the file is mapped anew from there, and the kernel is told that
+ * this is now the program (/proc/self/exe).  It is what criu(8) does at the end of a restore.
  *
  * An exec of our own binary costs a tenth of a whole `run`: this costs a fifth of that.
  */
@@ -27,9 +27,10 @@
 
 #define STAT_SIZE 1024
 
-/* The program headers of the running program, and by how much it was moved from the addresses in them. */
+/* The program headers of the running program, and by how much it was moved from the addresses in
+ * them. */
 struct image {
-	const ElfW(Phdr) *headers;
+	const ElfW(Phdr) * headers;
 	size_t n;
 	uintptr_t base;
 	uintptr_t page;
@@ -58,17 +59,20 @@ static int protection(ElfW(Word) flags)
 	       (flags & PF_X ? PROT_EXEC : 0);
 }
 
-/* One system call swaps pages for equal ones of the same file, so even the code that makes the call may lie in them. */
-static bool remap_constant(char *start, size_t size, const ElfW(Phdr) *segment, size_t head, int fd)
+/* One system call swaps pages for equal ones of the same file, so even the code that makes the call
+ * may lie in them. */
+static bool remap_constant(char *start, size_t size, const ElfW(Phdr) * segment, size_t head,
+			   int fd)
 {
 	return mmap(start, size, protection(segment->p_flags), MAP_PRIVATE | MAP_FIXED, fd,
 		    (off_t)(segment->p_offset - head)) == start;
 }
 
 /*
- * Variables are not what the file says any more: their pages are copied, and the copy is moved into their place.  Nothing may write
- * to them between the two calls; errno is no such variable, since it belongs to the thread.  The kernel does the copying, since to a
- * sanitizer the gaps between variables are out of bounds.
+ * Variables are not what the file says any more: their pages are copied, and the copy is moved into
+ * their place.  Nothing may write to them between the two calls; errno is no such variable, since
+ * it belongs to the thread.  The kernel does the copying, since to a sanitizer the gaps between
+ * variables are out of bounds.
  */
 static bool remap_variables(char *start, size_t size)
 {
@@ -83,7 +87,7 @@ static bool remap_variables(char *start, size_t size)
 	return mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, start) == start;
 }
 
-static bool remap_segment(const struct image *image, const ElfW(Phdr) *segment, int fd)
+static bool remap_segment(const struct image *image, const ElfW(Phdr) * segment, int fd)
 {
 	uintptr_t begin = image->base + segment->p_vaddr;
 	size_t head = begin & (image->page - 1);
@@ -97,8 +101,9 @@ static bool remap_segment(const struct image *image, const ElfW(Phdr) *segment, 
 	return remap_constant(start, size, segment, head, fd);
 }
 
-/* The dynamic linker made these read-only when it was done with them (RELRO); so must the copy be. */
-static bool protect_relocated(const struct image *image, const ElfW(Phdr) *segment)
+/* The dynamic linker made these read-only when it was done with them (RELRO); so must the copy be.
+ */
+static bool protect_relocated(const struct image *image, const ElfW(Phdr) * segment)
 {
 	uintptr_t begin = (image->base + segment->p_vaddr) & ~(image->page - 1);
 	uintptr_t end = (image->base + segment->p_vaddr + segment->p_memsz) & ~(image->page - 1);
@@ -140,10 +145,17 @@ static bool read_map(int procfs, struct prctl_mm_map *map)
 			found++;
 	}
 	*map = (struct prctl_mm_map){
-		.start_code = values[0],  .end_code = values[1], .start_stack = values[2],
-		.start_data = values[3],  .end_data = values[4], .start_brk = values[5],
-		.arg_start = values[6],	  .arg_end = values[7],	 .env_start = values[8],
-		.env_end = values[9],	  .brk = (uintptr_t)sbrk(0),
+		.start_code = values[0],
+		.end_code = values[1],
+		.start_stack = values[2],
+		.start_data = values[3],
+		.end_data = values[4],
+		.start_brk = values[5],
+		.arg_start = values[6],
+		.arg_end = values[7],
+		.env_start = values[8],
+		.env_end = values[9],
+		.brk = (uintptr_t)sbrk(0),
 	};
 	return found == ARRAY_SIZE(fields);
 }

@@ -84,9 +84,9 @@ int seccomp_install(const struct seccomp_program *program, int *listener, struct
 bool seccomp_has_flag(unsigned int flag)
 {
 	/* This one is only known together with a listener. */
-	unsigned int flags = flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV ?
-				 flag | SECCOMP_FILTER_FLAG_NEW_LISTENER :
-				 flag;
+	unsigned int flags = flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+				 ? flag | SECCOMP_FILTER_FLAG_NEW_LISTENER
+				 : flag;
 
 	/* Flags are checked before the program is read, and there is none. */
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EFAULT;

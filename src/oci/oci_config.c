@@ -15,13 +15,13 @@
 #define UTS_NAME_MAX 64
 
 const struct name_value oci_hook_names[] = {
-	{"prestart",	      OCI_HOOK_PRESTART	},
-	{ "createRuntime",   OCI_HOOK_CREATE_RUNTIME  },
-	{ "createContainer", OCI_HOOK_CREATE_CONTAINER},
-	{ "startContainer",  OCI_HOOK_START_CONTAINER },
-	{ "poststart",       OCI_HOOK_POSTSTART	  },
-	{ "poststop",	      OCI_HOOK_POSTSTOP	},
-	{ NULL,		0			},
+	{ "prestart", OCI_HOOK_PRESTART },
+	{ "createRuntime", OCI_HOOK_CREATE_RUNTIME },
+	{ "createContainer", OCI_HOOK_CREATE_CONTAINER },
+	{ "startContainer", OCI_HOOK_START_CONTAINER },
+	{ "poststart", OCI_HOOK_POSTSTART },
+	{ "poststop", OCI_HOOK_POSTSTOP },
+	{ NULL, 0 },
 };
 
 static const struct field oci_root_fields[] = {

@@ -30,51 +30,51 @@
 #define NANOSECONDS_MAX 999999999
 
 const struct name_value oci_namespace_names[] = {
-	{"pid",	 OCI_NAMESPACE_PID	   },
-	{ "network", OCI_NAMESPACE_NETWORK},
-	{ "mount",   OCI_NAMESPACE_MOUNT  },
-	{ "ipc",	 OCI_NAMESPACE_IPC	   },
-	{ "uts",	 OCI_NAMESPACE_UTS	   },
-	{ "user",	  OCI_NAMESPACE_USER   },
-	{ "cgroup",  OCI_NAMESPACE_CGROUP },
-	{ "time",	  OCI_NAMESPACE_TIME   },
-	{ NULL,	0		    },
+	{ "pid", OCI_NAMESPACE_PID },
+	{ "network", OCI_NAMESPACE_NETWORK },
+	{ "mount", OCI_NAMESPACE_MOUNT },
+	{ "ipc", OCI_NAMESPACE_IPC },
+	{ "uts", OCI_NAMESPACE_UTS },
+	{ "user", OCI_NAMESPACE_USER },
+	{ "cgroup", OCI_NAMESPACE_CGROUP },
+	{ "time", OCI_NAMESPACE_TIME },
+	{ NULL, 0 },
 };
 
 const struct name_value oci_propagation_names[] = {
-	{"private",	     OCI_PROPAGATION_PRIVATE    },
-	{ "rprivate",    OCI_PROPAGATION_RPRIVATE   },
-	{ "shared",	    OCI_PROPAGATION_SHARED	   },
-	{ "rshared",     OCI_PROPAGATION_RSHARED    },
-	{ "slave",	   OCI_PROPAGATION_SLAVE	 },
-	{ "rslave",	    OCI_PROPAGATION_RSLAVE	   },
-	{ "unbindable",	OCI_PROPAGATION_UNBINDABLE },
-	{ "runbindable", OCI_PROPAGATION_RUNBINDABLE},
-	{ NULL,		0			  },
+	{ "private", OCI_PROPAGATION_PRIVATE },
+	{ "rprivate", OCI_PROPAGATION_RPRIVATE },
+	{ "shared", OCI_PROPAGATION_SHARED },
+	{ "rshared", OCI_PROPAGATION_RSHARED },
+	{ "slave", OCI_PROPAGATION_SLAVE },
+	{ "rslave", OCI_PROPAGATION_RSLAVE },
+	{ "unbindable", OCI_PROPAGATION_UNBINDABLE },
+	{ "runbindable", OCI_PROPAGATION_RUNBINDABLE },
+	{ NULL, 0 },
 };
 
 const struct name_value oci_memory_policy_mode_names[] = {
-	{"MPOL_DEFAULT",		  MPOL_DEFAULT	       },
-	{ "MPOL_PREFERRED",	    MPOL_PREFERRED	   },
-	{ "MPOL_BIND",		       MPOL_BIND		 },
-	{ "MPOL_INTERLEAVE",	     MPOL_INTERLEAVE	     },
-	{ "MPOL_LOCAL",		MPOL_LOCAL		   },
-	{ "MPOL_PREFERRED_MANY",	 MPOL_PREFERRED_MANY     },
-	{ "MPOL_WEIGHTED_INTERLEAVE", MPOL_WEIGHTED_INTERLEAVE},
-	{ NULL,		       0		       },
+	{ "MPOL_DEFAULT", MPOL_DEFAULT },
+	{ "MPOL_PREFERRED", MPOL_PREFERRED },
+	{ "MPOL_BIND", MPOL_BIND },
+	{ "MPOL_INTERLEAVE", MPOL_INTERLEAVE },
+	{ "MPOL_LOCAL", MPOL_LOCAL },
+	{ "MPOL_PREFERRED_MANY", MPOL_PREFERRED_MANY },
+	{ "MPOL_WEIGHTED_INTERLEAVE", MPOL_WEIGHTED_INTERLEAVE },
+	{ NULL, 0 },
 };
 
 const struct name_value oci_memory_policy_flag_names[] = {
-	{"MPOL_F_NUMA_BALANCING",  MPOL_F_NUMA_BALANCING},
-	{ "MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES},
-	{ "MPOL_F_STATIC_NODES",	 MPOL_F_STATIC_NODES  },
-	{ NULL,		    0		    },
+	{ "MPOL_F_NUMA_BALANCING", MPOL_F_NUMA_BALANCING },
+	{ "MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES },
+	{ "MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES },
+	{ NULL, 0 },
 };
 
 const struct name_value oci_personality_names[] = {
-	{"LINUX",	   PER_LINUX  },
-	{ "LINUX32", PER_LINUX32},
-	{ NULL,	0	  },
+	{ "LINUX", PER_LINUX },
+	{ "LINUX32", PER_LINUX32 },
+	{ NULL, 0 },
 };
 
 static int absolute_check(const char *path, const struct where *at, struct error *err)

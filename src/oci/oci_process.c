@@ -18,53 +18,53 @@
 #define PRIORITY_MAX 99
 
 const struct name_value oci_rlimit_names[] = {
-	{"RLIMIT_AS",	       RLIMIT_AS	 },
-	{ "RLIMIT_CORE",	 RLIMIT_CORE	     },
-	{ "RLIMIT_CPU",	RLIMIT_CPU	   },
-	{ "RLIMIT_DATA",	 RLIMIT_DATA	     },
-	{ "RLIMIT_FSIZE",	  RLIMIT_FSIZE     },
-	{ "RLIMIT_LOCKS",	  RLIMIT_LOCKS     },
-	{ "RLIMIT_MEMLOCK",    RLIMIT_MEMLOCK   },
-	{ "RLIMIT_MSGQUEUE",   RLIMIT_MSGQUEUE  },
-	{ "RLIMIT_NICE",	 RLIMIT_NICE	     },
-	{ "RLIMIT_NOFILE",	   RLIMIT_NOFILE	 },
-	{ "RLIMIT_NPROC",	  RLIMIT_NPROC     },
-	{ "RLIMIT_RSS",	RLIMIT_RSS	   },
-	{ "RLIMIT_RTPRIO",	   RLIMIT_RTPRIO	 },
-	{ "RLIMIT_RTTIME",	   RLIMIT_RTTIME	 },
-	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
-	{ "RLIMIT_STACK",	  RLIMIT_STACK     },
-	{ NULL,		0		  },
+	{ "RLIMIT_AS", RLIMIT_AS },
+	{ "RLIMIT_CORE", RLIMIT_CORE },
+	{ "RLIMIT_CPU", RLIMIT_CPU },
+	{ "RLIMIT_DATA", RLIMIT_DATA },
+	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },
+	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },
+	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },
+	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
+	{ "RLIMIT_NICE", RLIMIT_NICE },
+	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },
+	{ "RLIMIT_NPROC", RLIMIT_NPROC },
+	{ "RLIMIT_RSS", RLIMIT_RSS },
+	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },
+	{ "RLIMIT_RTTIME", RLIMIT_RTTIME },
+	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
+	{ "RLIMIT_STACK", RLIMIT_STACK },
+	{ NULL, 0 },
 };
 
 const struct name_value oci_scheduler_policy_names[] = {
-	{"SCHED_OTHER",	 SCHED_NORMAL  },
-	{ "SCHED_FIFO",	SCHED_FIFO	   },
-	{ "SCHED_RR",	      SCHED_RR      },
-	{ "SCHED_BATCH",	 SCHED_BATCH   },
-	{ "SCHED_ISO",      SCHED_ISO	 },
-	{ "SCHED_IDLE",	SCHED_IDLE	   },
-	{ "SCHED_DEADLINE", SCHED_DEADLINE},
-	{ NULL,		0		  },
+	{ "SCHED_OTHER", SCHED_NORMAL },
+	{ "SCHED_FIFO", SCHED_FIFO },
+	{ "SCHED_RR", SCHED_RR },
+	{ "SCHED_BATCH", SCHED_BATCH },
+	{ "SCHED_ISO", SCHED_ISO },
+	{ "SCHED_IDLE", SCHED_IDLE },
+	{ "SCHED_DEADLINE", SCHED_DEADLINE },
+	{ NULL, 0 },
 };
 
 const struct name_value oci_scheduler_flag_names[] = {
-	{"SCHED_FLAG_RESET_ON_FORK",   SCHED_FLAG_RESET_ON_FORK },
-	{ "SCHED_FLAG_RECLAIM",	SCHED_FLAG_RECLAIM	   },
-	{ "SCHED_FLAG_DL_OVERRUN",	   SCHED_FLAG_DL_OVERRUN	 },
-	{ "SCHED_FLAG_KEEP_POLICY",    SCHED_FLAG_KEEP_POLICY   },
-	{ "SCHED_FLAG_KEEP_PARAMS",    SCHED_FLAG_KEEP_PARAMS   },
-	{ "SCHED_FLAG_UTIL_CLAMP_MIN", SCHED_FLAG_UTIL_CLAMP_MIN},
-	{ "SCHED_FLAG_UTIL_CLAMP_MAX", SCHED_FLAG_UTIL_CLAMP_MAX},
-	{ NULL,			0			},
+	{ "SCHED_FLAG_RESET_ON_FORK", SCHED_FLAG_RESET_ON_FORK },
+	{ "SCHED_FLAG_RECLAIM", SCHED_FLAG_RECLAIM },
+	{ "SCHED_FLAG_DL_OVERRUN", SCHED_FLAG_DL_OVERRUN },
+	{ "SCHED_FLAG_KEEP_POLICY", SCHED_FLAG_KEEP_POLICY },
+	{ "SCHED_FLAG_KEEP_PARAMS", SCHED_FLAG_KEEP_PARAMS },
+	{ "SCHED_FLAG_UTIL_CLAMP_MIN", SCHED_FLAG_UTIL_CLAMP_MIN },
+	{ "SCHED_FLAG_UTIL_CLAMP_MAX", SCHED_FLAG_UTIL_CLAMP_MAX },
+	{ NULL, 0 },
 };
 
 /* The numbers of <linux/ioprio.h>. */
 const struct name_value oci_io_priority_class_names[] = {
-	{"IOPRIO_CLASS_RT",    1},
-	{ "IOPRIO_CLASS_BE",   2},
-	{ "IOPRIO_CLASS_IDLE", 3},
-	{ NULL,		0},
+	{ "IOPRIO_CLASS_RT", 1 },
+	{ "IOPRIO_CLASS_BE", 2 },
+	{ "IOPRIO_CLASS_IDLE", 3 },
+	{ NULL, 0 },
 };
 
 static const struct field oci_console_size_fields[] = {
@@ -144,9 +144,9 @@ static int no_deadline_check(const struct oci_scheduler *scheduler, const struct
 		const char *key;
 		const struct optional_uint *number;
 	} numbers[] = {
-		{"runtime",   &scheduler->runtime },
-		{ "deadline", &scheduler->deadline},
-		{ "period",   &scheduler->period  },
+		{ "runtime", &scheduler->runtime },
+		{ "deadline", &scheduler->deadline },
+		{ "period", &scheduler->period },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)

@@ -7,12 +7,9 @@
 #define PID_MAX INT32_MAX
 
 const struct name_value oci_status_names[] = {
-	{"creating", OCI_STATUS_CREATING},
-	     { "created", OCI_STATUS_CREATED },
-	{ "running", OCI_STATUS_RUNNING },
-	     { "paused",	 OCI_STATUS_PAUSED  },
-	{ "stopped", OCI_STATUS_STOPPED },
-	     { NULL,	     0		       },
+	{ "creating", OCI_STATUS_CREATING }, { "created", OCI_STATUS_CREATED },
+	{ "running", OCI_STATUS_RUNNING },   { "paused", OCI_STATUS_PAUSED },
+	{ "stopped", OCI_STATUS_STOPPED },   { NULL, 0 },
 };
 
 /* The order is that of runc's output, which people and scripts know. */

@@ -58,11 +58,11 @@ static int rule_mount_namespace(const struct input *input, struct error *err)
 		const char *where;
 		const char *what;
 	} needs[] = {
-		{input->config->mounts.n > 0,	       "/mounts",		  "mounts"	   },
-		{ input->config->root->readonly,	 "/root/readonly",	   "a read-only root"},
-		{ input->linux->masked_paths.n > 0,	    "/linux/maskedPaths",	  "masked paths"	 },
-		{ input->linux->readonly_paths.n > 0,   "/linux/readonlyPaths",     "read-only paths" },
-		{ input->linux->rootfs_propagation.set, "/linux/rootfsPropagation", "propagation"	  },
+		{ input->config->mounts.n > 0, "/mounts", "mounts" },
+		{ input->config->root->readonly, "/root/readonly", "a read-only root" },
+		{ input->linux->masked_paths.n > 0, "/linux/maskedPaths", "masked paths" },
+		{ input->linux->readonly_paths.n > 0, "/linux/readonlyPaths", "read-only paths" },
+		{ input->linux->rootfs_propagation.set, "/linux/rootfsPropagation", "propagation" },
 	};
 
 	if (has_namespace(input, OCI_NAMESPACE_MOUNT))
@@ -165,18 +165,18 @@ static const struct sysctl_row {
 	enum oci_namespace_type type;
 	const char *namespace;
 } sysctl_rows[] = {
-	{"net.",		    OCI_NAMESPACE_NETWORK, "network"},
-	{ "kernel.msgmax",	   OCI_NAMESPACE_IPC,     "ipc"    },
-	{ "kernel.msgmnb",	   OCI_NAMESPACE_IPC,     "ipc"    },
-	{ "kernel.msgmni",	   OCI_NAMESPACE_IPC,     "ipc"    },
-	{ "kernel.sem",		OCI_NAMESPACE_IPC,	   "ipc"	 },
-	{ "kernel.shmall",	   OCI_NAMESPACE_IPC,     "ipc"    },
-	{ "kernel.shmmax",	   OCI_NAMESPACE_IPC,     "ipc"    },
-	{ "kernel.shmmni",	   OCI_NAMESPACE_IPC,     "ipc"    },
-	{ "kernel.shm_rmid_forced", OCI_NAMESPACE_IPC,     "ipc"    },
-	{ "fs.mqueue.",		OCI_NAMESPACE_IPC,	   "ipc"	 },
-	{ "kernel.domainname",      OCI_NAMESPACE_UTS,	  "uts"	},
-	{ "user.",		   OCI_NAMESPACE_USER,    "user"   },
+	{ "net.", OCI_NAMESPACE_NETWORK, "network" },
+	{ "kernel.msgmax", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.msgmnb", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.msgmni", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.sem", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.shmall", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.shmmax", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.shmmni", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.shm_rmid_forced", OCI_NAMESPACE_IPC, "ipc" },
+	{ "fs.mqueue.", OCI_NAMESPACE_IPC, "ipc" },
+	{ "kernel.domainname", OCI_NAMESPACE_UTS, "uts" },
+	{ "user.", OCI_NAMESPACE_USER, "user" },
 };
 
 /* "net/ipv4/ip_forward" is the same key as "net.ipv4.ip_forward"; the first separator says which

@@ -10,10 +10,10 @@
 #include <sys/mount.h>
 
 const struct name_value cgroup_manager_names[] = {
-	{"cgroupfs",  CGROUP_MANAGER_CGROUPFS},
-	{ "systemd",  CGROUP_MANAGER_SYSTEMD },
-	{ "disabled", CGROUP_MANAGER_DISABLED},
-	{ NULL,	0		      },
+	{ "cgroupfs", CGROUP_MANAGER_CGROUPFS },
+	{ "systemd", CGROUP_MANAGER_SYSTEMD },
+	{ "disabled", CGROUP_MANAGER_DISABLED },
+	{ NULL, 0 },
 };
 
 const char *pointer_index(struct arena *arena, const char *base, size_t index)

@@ -180,15 +180,16 @@ static int plan_place(const struct input *input, struct plan_cgroup *plan, struc
 }
 
 /*
- * Without them the cgroup has no memory.current and the like, and `docker stats` or the kubelet would show nothing for a
- * container without limits.  Only those that are read by everybody: each one that is enabled costs something.
+ * Without them the cgroup has no memory.current and the like, and `docker stats` or the kubelet
+ * would show nothing for a container without limits.  Only those that are read by everybody: each
+ * one that is enabled costs something.
  */
 static void welcome_controllers(const struct input *input, struct plan_cgroup *plan)
 {
 	static const char *const names[] = { "cpu", "io", "memory", "pids" };
 	struct cgroup_writes *writes = &plan->writes;
 	struct cgroup_write *items =
-		arena_array(input->arena, writes->n + ARRAY_SIZE(names), sizeof(*items));
+	    arena_array(input->arena, writes->n + ARRAY_SIZE(names), sizeof(*items));
 
 	if (writes->n > 0)
 		memcpy(items, writes->items, writes->n * sizeof(*items));

@@ -214,7 +214,8 @@ int plan_cpu(struct arena *arena, const struct oci_cpu *cpu, const char *where,
 	return 0;
 }
 
-/* "QUOTA PERIOD" or "max PERIOD", the period may be missing; anything else is for the kernel to refuse. */
+/* "QUOTA PERIOD" or "max PERIOD", the period may be missing; anything else is for the kernel to
+ * refuse. */
 static void plan_unified_bandwidth(struct arena *arena, const char *value, const char *where,
 				   struct plan_cgroup *plan)
 {

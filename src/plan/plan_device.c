@@ -14,12 +14,8 @@ static const struct default_device {
 	const char *path;
 	unsigned int major, minor;
 } default_devices[] = {
-	{"/dev/null",     1, 3},
-	 { "/dev/zero",	1, 5},
-	   { "/dev/full",	  1, 7},
-	{ "/dev/random",	 1, 8},
-	 { "/dev/urandom", 1, 9},
-	   { "/dev/tty",	 5, 0},
+	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
 };
 
 static const struct default_link {
@@ -27,13 +23,13 @@ static const struct default_link {
 	const char *text;
 	unsigned int flags;
 } default_links[] = {
-	{"/dev/fd",	     "/proc/self/fd",   MOUNT_IF_TARGET_EXISTS},
-	{ "/dev/stdin",	"/proc/self/fd/0", MOUNT_IF_TARGET_EXISTS},
-	{ "/dev/stdout", "/proc/self/fd/1", MOUNT_IF_TARGET_EXISTS},
-	{ "/dev/stderr", "/proc/self/fd/2", MOUNT_IF_TARGET_EXISTS},
-	{ "/dev/core",   "/proc/kcore",     MOUNT_IF_TARGET_EXISTS},
- /* Devpts instances are private: the one that counts is the container's own. */
-	{ "/dev/ptmx",   "pts/ptmx",	   MOUNT_REPLACE	 },
+	{ "/dev/fd", "/proc/self/fd", MOUNT_IF_TARGET_EXISTS },
+	{ "/dev/stdin", "/proc/self/fd/0", MOUNT_IF_TARGET_EXISTS },
+	{ "/dev/stdout", "/proc/self/fd/1", MOUNT_IF_TARGET_EXISTS },
+	{ "/dev/stderr", "/proc/self/fd/2", MOUNT_IF_TARGET_EXISTS },
+	{ "/dev/core", "/proc/kcore", MOUNT_IF_TARGET_EXISTS },
+	/* Devpts instances are private: the one that counts is the container's own. */
+	{ "/dev/ptmx", "pts/ptmx", MOUNT_REPLACE },
 };
 
 size_t plan_devices_max(const struct input *input)
@@ -175,17 +171,12 @@ void plan_devices(const struct input *input, struct plan *plan)
 /* What every container may use, whatever its own rules say: making any node, and the nodes above,
  * pts and tun. */
 static const struct device_rule default_rules[] = {
-	{true,	'c', -1,	 -1,  DEVICE_MKNOD},
-	     { true, 'b', -1,  -1,  DEVICE_MKNOD},
-	{ true, 'c', 1,	3,   DEVICE_ALL  },
-	     { true, 'c', 1,   5,	DEVICE_ALL  },
-	{ true, 'c', 1,	7,   DEVICE_ALL  },
-	     { true, 'c', 1,   8,	DEVICE_ALL  },
-	{ true, 'c', 1,	9,   DEVICE_ALL  },
-	     { true, 'c', 5,   0,	DEVICE_ALL  },
-	{ true, 'c', 136, -1,  DEVICE_ALL	 },
-	     { true, 'c', 5,   2,	DEVICE_ALL  },
-	{ true, 'c', 10,	 200, DEVICE_ALL	 },
+	{ true, 'c', -1, -1, DEVICE_MKNOD }, { true, 'b', -1, -1, DEVICE_MKNOD },
+	{ true, 'c', 1, 3, DEVICE_ALL },     { true, 'c', 1, 5, DEVICE_ALL },
+	{ true, 'c', 1, 7, DEVICE_ALL },     { true, 'c', 1, 8, DEVICE_ALL },
+	{ true, 'c', 1, 9, DEVICE_ALL },     { true, 'c', 5, 0, DEVICE_ALL },
+	{ true, 'c', 136, -1, DEVICE_ALL },  { true, 'c', 5, 2, DEVICE_ALL },
+	{ true, 'c', 10, 200, DEVICE_ALL },
 };
 
 static unsigned int access_bits(const char *access)

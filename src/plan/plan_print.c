@@ -88,39 +88,33 @@ struct bit_name {
 	}
 
 static const struct bit_name clone_names[] = {
-	{CLONE_NEWUSER,	 "user"	},
-	       { CLONE_NEWNS,     "mount"  },
-	  { CLONE_NEWPID,	  "pid"	},
-	{ CLONE_NEWNET,	"network"},
-	       { CLONE_NEWIPC,    "ipc"    },
-	  { CLONE_NEWUTS,	  "uts"	},
-	{ CLONE_NEWCGROUP, "cgroup" },
-	       { CLONE_NEWTIME,	"time"   },
-	  BIT_NAMES_END,
+	{ CLONE_NEWUSER, "user" },     { CLONE_NEWNS, "mount" },  { CLONE_NEWPID, "pid" },
+	{ CLONE_NEWNET, "network" },   { CLONE_NEWIPC, "ipc" },	  { CLONE_NEWUTS, "uts" },
+	{ CLONE_NEWCGROUP, "cgroup" }, { CLONE_NEWTIME, "time" }, BIT_NAMES_END,
 };
 
 static const struct bit_name attribute_names[] = {
-	{MOUNT_ATTR_RDONLY,	     "ro"	  },
-	{ MOUNT_ATTR_NOSUID,	     "nosuid"     },
-	{ MOUNT_ATTR_NODEV,	    "nodev"	    },
-	{ MOUNT_ATTR_NOEXEC,	     "noexec"     },
-	{ MOUNT_ATTR_NODIRATIME,	 "nodiratime" },
-	{ MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
+	{ MOUNT_ATTR_RDONLY, "ro" },
+	{ MOUNT_ATTR_NOSUID, "nosuid" },
+	{ MOUNT_ATTR_NODEV, "nodev" },
+	{ MOUNT_ATTR_NOEXEC, "noexec" },
+	{ MOUNT_ATTR_NODIRATIME, "nodiratime" },
+	{ MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
 	BIT_NAMES_END,
 };
 
 static const struct bit_name flag_names[] = {
-	{MOUNT_RECURSIVE,	   "recursive"       },
-	{ MOUNT_SOURCE_NOFOLLOW,	 "source-nofollow" },
-	{ MOUNT_TARGET_NOFOLLOW,	 "target-nofollow" },
-	{ MOUNT_COPY_LINK,	   "copy-link"       },
-	{ MOUNT_COPY_UP,		 "copy-up"	   },
-	{ MOUNT_LATE_READONLY,    "late-readonly"   },
-	{ MOUNT_REAL_TARGET,	     "real-target"	   },
-	{ MOUNT_IF_TARGET_EXISTS, "if-target-exists"},
-	{ MOUNT_INHERIT_MODE,     "inherit-mode"    },
-	{ MOUNT_REPLACE,		 "replace"	   },
-	{ MOUNT_OWN_CGROUP,	    "own-cgroup"	 },
+	{ MOUNT_RECURSIVE, "recursive" },
+	{ MOUNT_SOURCE_NOFOLLOW, "source-nofollow" },
+	{ MOUNT_TARGET_NOFOLLOW, "target-nofollow" },
+	{ MOUNT_COPY_LINK, "copy-link" },
+	{ MOUNT_COPY_UP, "copy-up" },
+	{ MOUNT_LATE_READONLY, "late-readonly" },
+	{ MOUNT_REAL_TARGET, "real-target" },
+	{ MOUNT_IF_TARGET_EXISTS, "if-target-exists" },
+	{ MOUNT_INHERIT_MODE, "inherit-mode" },
+	{ MOUNT_REPLACE, "replace" },
+	{ MOUNT_OWN_CGROUP, "own-cgroup" },
 	BIT_NAMES_END,
 };
 

@@ -52,12 +52,12 @@ static const struct limit_row {
 	const char *property;
 	const char *(*format)(struct arena *arena, int64_t value, bool systemd);
 } limit_rows[] = {
-	{OBJECT(pids),	offsetof(struct oci_pids,	  limit),	  "/pids/limit",	 "pids.max",   "TasksMax",
-	  format_pids													      },
-	{ OBJECT(memory), offsetof(struct oci_memory, limit),	      "/memory/limit",       "memory.max",
-	  "MemoryMax",												 format_limit},
+	{ OBJECT(pids), offsetof(struct oci_pids, limit), "/pids/limit", "pids.max", "TasksMax",
+	  format_pids },
+	{ OBJECT(memory), offsetof(struct oci_memory, limit), "/memory/limit", "memory.max",
+	  "MemoryMax", format_limit },
 	{ OBJECT(memory), offsetof(struct oci_memory, reservation), "/memory/reservation",
-	  "memory.low",										   "MemoryLow", format_limit},
+	  "memory.low", "MemoryLow", format_limit },
 };
 
 static void add_limit(const struct target *to, const char *file, const char *property,
@@ -219,14 +219,14 @@ static int plan_block_io(const struct target *to, const struct oci_resources *re
 		return -1;
 
 	const struct throttle_list lists[] = {
-		{io->throttle_read_bps.items,    io->throttle_read_bps.n,
-		  "/blockIO/throttleReadBpsDevice",   "rbps" },
-		{ io->throttle_write_bps.items,	io->throttle_write_bps.n,
-		  "/blockIO/throttleWriteBpsDevice",  "wbps" },
-		{ io->throttle_read_iops.items,	io->throttle_read_iops.n,
-		  "/blockIO/throttleReadIOPSDevice",  "riops"},
+		{ io->throttle_read_bps.items, io->throttle_read_bps.n,
+		  "/blockIO/throttleReadBpsDevice", "rbps" },
+		{ io->throttle_write_bps.items, io->throttle_write_bps.n,
+		  "/blockIO/throttleWriteBpsDevice", "wbps" },
+		{ io->throttle_read_iops.items, io->throttle_read_iops.n,
+		  "/blockIO/throttleReadIOPSDevice", "riops" },
 		{ io->throttle_write_iops.items, io->throttle_write_iops.n,
-		  "/blockIO/throttleWriteIOPSDevice", "wiops"},
+		  "/blockIO/throttleWriteIOPSDevice", "wiops" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
@@ -304,15 +304,15 @@ static const struct unified_row {
 	const char *file;
 	const char *property;
 } unified_rows[] = {
-	{"cpu.weight",	"CPUWeight"	    },
-	{ "io.weight",	       "IOWeight"	  },
-	{ "memory.min",	"MemoryMin"	    },
-	{ "memory.low",	"MemoryLow"	    },
-	{ "memory.high",	 "MemoryHigh"    },
-	{ "memory.max",	"MemoryMax"	    },
-	{ "memory.swap.max",  "MemorySwapMax" },
-	{ "memory.zswap.max", "MemoryZSwapMax"},
-	{ "pids.max",	      "TasksMax"	 },
+	{ "cpu.weight", "CPUWeight" },
+	{ "io.weight", "IOWeight" },
+	{ "memory.min", "MemoryMin" },
+	{ "memory.low", "MemoryLow" },
+	{ "memory.high", "MemoryHigh" },
+	{ "memory.max", "MemoryMax" },
+	{ "memory.swap.max", "MemorySwapMax" },
+	{ "memory.zswap.max", "MemoryZSwapMax" },
+	{ "pids.max", "TasksMax" },
 };
 
 static void plan_unified_property(const struct target *to, const struct string_pair *pair,

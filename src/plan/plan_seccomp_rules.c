@@ -55,15 +55,15 @@ static const struct action_row {
 	unsigned int rank;
 	bool has_data;
 } action_rows[] = {
-	[OCI_SECCOMP_KILL] = {SECCOMP_RET_KILL_THREAD,	1, false},
-	[OCI_SECCOMP_KILL_PROCESS] = { SECCOMP_RET_KILL_PROCESS, 0, false},
-	[OCI_SECCOMP_KILL_THREAD] = { SECCOMP_RET_KILL_THREAD,  1, false},
-	[OCI_SECCOMP_TRAP] = { SECCOMP_RET_TRAP,	 2, false},
-	[OCI_SECCOMP_ERRNO] = { SECCOMP_RET_ERRNO,	   3, true },
-	[OCI_SECCOMP_NOTIFY] = { SECCOMP_RET_USER_NOTIF,	 4, false},
-	[OCI_SECCOMP_TRACE] = { SECCOMP_RET_TRACE,	   5, true },
-	[OCI_SECCOMP_LOG] = { SECCOMP_RET_LOG,	       6, false},
-	[OCI_SECCOMP_ALLOW] = { SECCOMP_RET_ALLOW,	   7, false},
+	[OCI_SECCOMP_KILL] = { SECCOMP_RET_KILL_THREAD, 1, false },
+	[OCI_SECCOMP_KILL_PROCESS] = { SECCOMP_RET_KILL_PROCESS, 0, false },
+	[OCI_SECCOMP_KILL_THREAD] = { SECCOMP_RET_KILL_THREAD, 1, false },
+	[OCI_SECCOMP_TRAP] = { SECCOMP_RET_TRAP, 2, false },
+	[OCI_SECCOMP_ERRNO] = { SECCOMP_RET_ERRNO, 3, true },
+	[OCI_SECCOMP_NOTIFY] = { SECCOMP_RET_USER_NOTIF, 4, false },
+	[OCI_SECCOMP_TRACE] = { SECCOMP_RET_TRACE, 5, true },
+	[OCI_SECCOMP_LOG] = { SECCOMP_RET_LOG, 6, false },
+	[OCI_SECCOMP_ALLOW] = { SECCOMP_RET_ALLOW, 7, false },
 };
 
 static uint32_t action_code(const struct optional *action, const struct optional_uint *errno_ret)
@@ -242,9 +242,9 @@ static void add_spec_rule(struct resolver *resolver, const struct oci_seccomp_ru
 static void find_multiplexers(struct resolver *resolver)
 {
 	static const struct multiplexer known[] = {
-		{.name = "socketcall", .first = 101, .last = 120, .mask = UINT32_MAX},
- /* The upper half of ipc(2)'s first argument is a version. */
-		{ .name = "ipc",	 .first = 201, .last = 224, .mask = 0xffff	   },
+		{ .name = "socketcall", .first = 101, .last = 120, .mask = UINT32_MAX },
+		/* The upper half of ipc(2)'s first argument is a version. */
+		{ .name = "ipc", .first = 201, .last = 224, .mask = 0xffff },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {

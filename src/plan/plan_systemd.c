@@ -139,7 +139,8 @@ static void plan_unit_properties(const struct input *input, struct plan_cgroup *
 	} else {
 		plan_property(arena, plan, "Slice", "s", plan->slice, plan->where);
 		plan_property(arena, plan, "Delegate", "b", "true", NULL);
-		/* A failed one would keep its name; it may even fail after its create was killed. */
+		/* A failed one would keep its name; it may even fail after its create was killed.
+		 */
 		plan_property(arena, plan, "CollectMode", "s", "inactive-or-failed", NULL);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(accounting); i++)

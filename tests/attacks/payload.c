@@ -295,13 +295,9 @@ static const struct {
 	const char *name;
 	int (*run)(char **argv);
 } commands[] = {
-	{"exchange",  run_exchange},
-	      { "walk",	run_walk	 },
-	{ "snoop",	   run_snoop   },
-	{ "grab",	  run_grab	   },
-	      { "inject",	  run_inject  },
-	{ "writable", run_writable},
-	{ "doors",	   run_doors   },
+	{ "exchange", run_exchange }, { "walk", run_walk },	{ "snoop", run_snoop },
+	{ "grab", run_grab },	      { "inject", run_inject }, { "writable", run_writable },
+	{ "doors", run_doors },
 };
 
 int main(int argc, char **argv)

@@ -72,14 +72,14 @@ static void mount_all(const struct floor *floor)
 		unsigned long flags;
 		const char *data;
 	} mounts[] = {
-		{"proc",		  "proc",	  0,					    NULL			  },
-		{ "dev",		 "tmpfs",	  MS_NOSUID | MS_STRICTATIME,		      "mode=755,size=65536k" },
-		{ "dev/pts",	     "devpts",  MS_NOSUID | MS_NOEXEC,
-		  "newinstance,ptmxmode=0666,mode=0620,gid=5"							      },
-		{ "dev/shm",	     "tmpfs",   MS_NOSUID | MS_NOEXEC | MS_NODEV,		"mode=1777,size=65536k"},
-		{ "dev/mqueue",	"mqueue",  MS_NOSUID | MS_NOEXEC | MS_NODEV,		    NULL			 },
-		{ "sys",		 "sysfs",	  MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, NULL		     },
-		{ "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, NULL			 },
+		{ "proc", "proc", 0, NULL },
+		{ "dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k" },
+		{ "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+		  "newinstance,ptmxmode=0666,mode=0620,gid=5" },
+		{ "dev/shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, "mode=1777,size=65536k" },
+		{ "dev/mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL },
+		{ "sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, NULL },
+		{ "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, NULL },
 	};
 
 	need(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "make the mounts slaves");
@@ -101,19 +101,13 @@ static void make_devices(const struct floor *floor)
 		const char *path;
 		unsigned major, minor;
 	} devices[] = {
-		{"dev/null",     1, 3},
-		{ "dev/zero",    1, 5},
-		 { "dev/full",    1, 7},
-		{ "dev/random",	1, 8},
-		{ "dev/urandom", 1, 9},
-		 { "dev/tty",     5, 0},
+		{ "dev/null", 1, 3 },	{ "dev/zero", 1, 5 },	 { "dev/full", 1, 7 },
+		{ "dev/random", 1, 8 }, { "dev/urandom", 1, 9 }, { "dev/tty", 5, 0 },
 	};
 	static const char *const links[][2] = {
-		{"/proc/self/fd",	   "dev/fd"    },
-		     { "/proc/self/fd/0", "dev/stdin" },
-		{ "/proc/self/fd/1", "dev/stdout"},
-		     { "/proc/self/fd/2", "dev/stderr"},
-		{ "pts/ptmx",	      "dev/ptmx"	 },
+		{ "/proc/self/fd", "dev/fd" },	     { "/proc/self/fd/0", "dev/stdin" },
+		{ "/proc/self/fd/1", "dev/stdout" }, { "/proc/self/fd/2", "dev/stderr" },
+		{ "pts/ptmx", "dev/ptmx" },
 	};
 	char source[32];
 
@@ -162,7 +156,7 @@ static _Noreturn void become_program(const struct floor *floor)
 	const struct rlimit limit = { .rlim_cur = 1024, .rlim_max = 1024 };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	const struct __user_cap_data_struct data[2] = {
-		{.effective = KEPT_CAPABILITIES, .permitted = KEPT_CAPABILITIES},
+		{ .effective = KEPT_CAPABILITIES, .permitted = KEPT_CAPABILITIES },
 	};
 
 	need(setrlimit(RLIMIT_NOFILE, &limit), "set the limit of open files");
@@ -266,13 +260,13 @@ static void write_maps(pid_t pid)
 static void attach_devices(int cgroup)
 {
 	static const struct bpf_insn program[] = {
-		{BPF_LDX | BPF_MEM | BPF_W,    2, 1, 4, 0	}, /* r2 = context->major */
-		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1  },
-		{ BPF_JMP | BPF_JEQ | BPF_K,   2, 0, 3, 1	},
-		{ BPF_JMP | BPF_JEQ | BPF_K,   2, 0, 2, 5	},
-		{ BPF_JMP | BPF_JEQ | BPF_K,   2, 0, 1, 136},
-		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0  },
-		{ BPF_JMP | BPF_EXIT,	      0, 0, 0, 0	 },
+		{ BPF_LDX | BPF_MEM | BPF_W, 2, 1, 4, 0 }, /* r2 = context->major */
+		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1 },
+		{ BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 3, 1 },
+		{ BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 2, 5 },
+		{ BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 1, 136 },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0 },
+		{ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 },
 	};
 	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,

@@ -1,12 +1,14 @@
 /*
- * Runs one command under ptrace(2), follows it and the processes that it makes until they execute another program, and gives
- * every system call a key that is the same in every run: the process' role, the call's number, and how often that process made
- * it.  It records all keys, or fails, shortens, delays or kills at one of them.  x86-64 only.
+ * Runs one command under ptrace(2), follows it and the processes that it makes until they execute
+ *another program, and gives every system call a key that is the same in every run: the process'
+ *role, the call's number, and how often that process made it.  It records all keys, or fails,
+ *shortens, delays or kills at one of them.  x86-64 only.
  *
  *	inject --out FILE [--attach PID] [--at ROLE:NR:K ACTION] -- COMMAND...
  *
  * ACTION: errno NUMBER | short | delay MILLISECONDS | kill-before | kill-after
- * Roles: P is the command, I what it made with namespaces or as a sibling, Cn its n-th other child; threads share a role.
+ * Roles: P is the command, I what it made with namespaces or as a sibling, Cn its n-th other child;
+ *threads share a role.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +63,7 @@ struct tracer {
 	size_t calls_n;
 	unsigned int children;
 	pid_t root;
-	int root_status; /* -1: it runs */
+	int root_status;     /* -1: it runs */
 	const char *program; /* a child that executes it again is still followed */
 	enum action action;
 	struct call at;
@@ -103,7 +105,8 @@ static struct tracee *find(struct tracer *tracer, pid_t pid)
 static void go_on(const struct tracee *tracee, int signal)
 {
 	/* ESRCH: it was killed meanwhile, and its end will be reported. */
-	if (ptrace(PTRACE_SYSCALL, tracee->pid, NULL, (void *)(intptr_t)signal) < 0 && errno != ESRCH)
+	if (ptrace(PTRACE_SYSCALL, tracee->pid, NULL, (void *)(intptr_t)signal) < 0 &&
+	    errno != ESRCH)
 		die("PTRACE_SYSCALL");
 }
 
@@ -111,10 +114,11 @@ static void go_on(const struct tracee *tracee, int signal)
 
 static bool takes_descriptor(long nr)
 {
-	static const long calls[] = { SYS_read,	    SYS_write,	 SYS_pread64,  SYS_pwrite64, SYS_openat,
-				      SYS_openat2,  SYS_close,	 SYS_fchdir,   SYS_sendmsg,  SYS_recvmsg,
-				      SYS_mkdirat,  SYS_unlinkat, SYS_fstatfs, SYS_fsconfig, SYS_fsmount,
-				      SYS_move_mount, SYS_accept4, SYS_flock };
+	static const long calls[] = { SYS_read,	   SYS_write,	 SYS_pread64, SYS_pwrite64,
+				      SYS_openat,  SYS_openat2,	 SYS_close,   SYS_fchdir,
+				      SYS_sendmsg, SYS_recvmsg,	 SYS_mkdirat, SYS_unlinkat,
+				      SYS_fstatfs, SYS_fsconfig, SYS_fsmount, SYS_move_mount,
+				      SYS_accept4, SYS_flock };
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
 		if (calls[i] == nr)
@@ -331,7 +335,8 @@ static void at_stop(struct tracer *tracer, struct tracee *tracee, int status)
 		at_birth(tracer, tracee);
 		break;
 	case PTRACE_EVENT_STOP:
-		if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+		if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
+		    signal == SIGTTOU) {
 			ptrace(PTRACE_LISTEN, tracee->pid, NULL, NULL);
 			return;
 		}
@@ -371,7 +376,8 @@ static bool has_tracees(const struct tracer *tracer)
 	return false;
 }
 
-/* True when all ended or nothing more happens; false when the deadline passed with the command still there. */
+/* True when all ended or nothing more happens; false when the deadline passed with the command
+ * still there. */
 static bool follow(struct tracer *tracer, int64_t deadline)
 {
 	sigset_t set;
@@ -385,7 +391,8 @@ static bool follow(struct tracer *tracer, int64_t deadline)
 
 		if (take_events(tracer))
 			continue;
-		if (sigtimedwait(&set, NULL, &wait) < 0 && errno == EAGAIN && !take_events(tracer) && over)
+		if (sigtimedwait(&set, NULL, &wait) < 0 && errno == EAGAIN &&
+		    !take_events(tracer) && over)
 			return true;
 		if (now_ms() > deadline)
 			return over;
@@ -490,8 +497,8 @@ static void write_report(struct tracer *tracer)
 		for (size_t i = 0; i < tracer->calls_n; i++) {
 			const struct call *call = &tracer->calls[i];
 
-			fprintf(tracer->out, "call %s %ld %u %lld %s\n", call->role, call->nr, call->k,
-				call->result, call->path[0] ? call->path : "-");
+			fprintf(tracer->out, "call %s %ld %u %lld %s\n", call->role, call->nr,
+				call->k, call->result, call->path[0] ? call->path : "-");
 		}
 	if (tracer->hit)
 		fprintf(tracer->out, "hit\n");
@@ -520,7 +527,8 @@ int main(int argc, char **argv)
 			parse_action(&tracer, argv[i + 1], argv[i + 2]), i++;
 	}
 	if (i + 1 >= argc || !tracer.out)
-		die("usage: inject --out FILE [--attach PID] [--at ROLE:NR:K ACTION] -- COMMAND...");
+		die("usage: inject --out FILE [--attach PID] [--at ROLE:NR:K ACTION] -- "
+		    "COMMAND...");
 	tracer.program = strrchr(argv[i + 1], '/') ? strrchr(argv[i + 1], '/') + 1 : argv[i + 1];
 	tracer.calls = calloc(CALLS_MAX, sizeof(*tracer.calls));
 	sigemptyset(&set);

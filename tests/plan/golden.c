@@ -5,8 +5,8 @@
  *
  *	golden DIRECTORY		compare
  *	golden --update DIRECTORY	write the golden files anew
- *	golden --accept DIRECTORY FILE...	print the plans of documents that must have one, with
- *the hosts of DIRECTORY
+ *	golden --accept DIRECTORY FILE...	print the plans of documents that must have one,
+ *with the hosts of DIRECTORY
  */
 #include <creel/error.h>
 #include <creel/log.h>

@@ -267,7 +267,7 @@ static void test_a_vanishing_parent_is_made_again(void **state)
 static void test_a_missing_controller_is_named(void **state)
 {
 	struct cgroup_write items[] = {
-		{.file = "cgroup.max.depth", .value = "9"},
+		{ .file = "cgroup.max.depth", .value = "9" },
 		{ .file = "nonsense.max",
 		  .value = "1",
 		  .controller = "nonsense",
@@ -305,8 +305,8 @@ static bool has_hugetlb(int root, const char *path)
 static void test_controllers_are_enabled_from_the_root_down(void **state)
 {
 	struct cgroup_write items[] = {
-		{.controller = "hugetlb"},
-		{	  .controller = "nonsense",		    .flags = CGROUP_MISSING_IS_FINE },
+		{ .controller = "hugetlb" },
+		{ .controller = "nonsense", .flags = CGROUP_MISSING_IS_FINE },
 		{ .file = "hugetlb.2MB.max", .value = "4194304", .controller = "hugetlb" },
 	};
 	const struct cgroup_writes writes = { items, ARRAY_SIZE(items) };
@@ -342,8 +342,8 @@ static void test_controllers_are_enabled_from_the_root_down(void **state)
 static void test_a_failed_write_restores_the_others(void **state)
 {
 	struct cgroup_write items[] = {
-		{.file = "cgroup.max.depth",	      .value = "7"},
-		{				.file = "cgroup.max.descendants",			    .value = "8"		 },
+		{ .file = "cgroup.max.depth", .value = "7" },
+		{ .file = "cgroup.max.descendants", .value = "8" },
 		{ .file = "cgroup.max.descendants",
 		  .value = "many",
 		  .where = "/linux/resources/unified" },

@@ -11,7 +11,8 @@
 static void test_ids(void **state)
 {
 	static const char *const good[] = { "a", "web-1", "A_b+c.d", "0", "-x", "a..b", "_" };
-	static const char *const bad[] = { "", ".", "..", ".hidden", "a/b", "/", "../x", "a b", "a\n", "\xc3\xa9", "a*" };
+	static const char *const bad[] = { "",	   ".",	  "..",	 ".hidden",  "a/b", "/",
+					   "../x", "a b", "a\n", "\xc3\xa9", "a*" };
 	struct error err = { 0 };
 	char longest[1026];
 
@@ -152,7 +153,8 @@ static void test_a_lock_has_a_deadline(void **state)
 	room_close(&room);
 }
 
-/* The directory that was locked may have been removed, and made anew by somebody else, while we waited. */
+/* The directory that was locked may have been removed, and made anew by somebody else, while we
+ * waited. */
 static void test_a_lock_on_a_deleted_directory_is_worth_nothing(void **state)
 {
 	struct container container;

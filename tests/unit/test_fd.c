@@ -240,22 +240,14 @@ static void on_alarm(int signal)
 static void disturb(void)
 {
 	const struct sigaction action = { .sa_handler = on_alarm };
-	const struct itimerval every = {
-		{0,  10000},
-		      { 0, 10000}
-	};
+	const struct itimerval every = { { 0, 10000 }, { 0, 10000 } };
 
 	check(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &every, NULL) == 0);
 }
 
 static void leave_in_peace(void)
 {
-	check(setitimer(ITIMER_REAL,
-			&(const struct itimerval){
-			    {0,	 0},
-			      { 0, 0}
-	       },
-			NULL) == 0);
+	check(setitimer(ITIMER_REAL, &(const struct itimerval){ { 0, 0 }, { 0, 0 } }, NULL) == 0);
 }
 
 static long elapsed_ms(const struct timespec *start)

@@ -1,4 +1,5 @@
-/* Hooks: exactly their environment and input, an end to every wait, and errors that name the culprit. */
+/* Hooks: exactly their environment and input, an end to every wait, and errors that name the
+ * culprit. */
 #include "check.h"
 
 #include <errno.h>

@@ -57,13 +57,8 @@ static bool has_map(int procfs, pid_t pid, const char *file, unsigned int inside
 
 static void test_writes_maps(void **state)
 {
-	const struct idmap_range uids[] = {
-		{0,     100000, 1000},
-		     { 1000, 5,	1	  }
-	};
-	const struct idmap_range gids[] = {
-		{0, 200000, 65536}
-	};
+	const struct idmap_range uids[] = { { 0, 100000, 1000 }, { 1000, 5, 1 } };
+	const struct idmap_range gids[] = { { 0, 200000, 65536 } };
 	const struct idmap map = { .uids = uids, .uids_n = 2, .gids = gids, .gids_n = 1 };
 	auto_fd procfs = -1;
 	pid_t pid = start_namespace();
@@ -82,10 +77,7 @@ static void test_writes_maps(void **state)
 static void test_explains_bad_maps(void **state)
 {
 	static struct idmap_range many[341];
-	const struct idmap_range twice[] = {
-		{0,    100000, 1000},
-		     { 500, 5,      1	 }
-	};
+	const struct idmap_range twice[] = { { 0, 100000, 1000 }, { 500, 5, 1 } };
 	struct idmap map = { .uids = twice, .uids_n = 2 };
 	auto_fd procfs = -1;
 	pid_t pid = start_namespace();
@@ -108,13 +100,9 @@ static void test_explains_bad_maps(void **state)
 
 static void test_makes_namespaces_that_nobody_is_in(void **state)
 {
-	const struct idmap_range range[] = {
-		{0, 1000, 10}
-	};
+	const struct idmap_range range[] = { { 0, 1000, 10 } };
 	const struct idmap map = { .uids = range, .uids_n = 1, .gids = range, .gids_n = 1 };
-	const struct idmap_range zero[] = {
-		{0, 0, 0}
-	};
+	const struct idmap_range zero[] = { { 0, 0, 0 } };
 	const struct idmap bad = { .uids = zero, .uids_n = 1 };
 	auto_fd procfs = -1, ns = -1;
 
@@ -166,10 +154,7 @@ static bool maps_own_id_only(void)
 /* /etc/subuid and /etc/subgid are ours in this mount namespace; newuidmap(1) is the host's. */
 static bool helpers_map_more(void)
 {
-	const struct idmap_range ranges[] = {
-		{0,  1000,   1    },
-		{ 1, 100000, 65536}
-	};
+	const struct idmap_range ranges[] = { { 0, 1000, 1 }, { 1, 100000, 65536 } };
 	const struct idmap map = {
 		.uids = ranges, .uids_n = 2, .gids = ranges, .gids_n = 2, .helpers = true
 	};
@@ -192,10 +177,7 @@ static bool helpers_map_more(void)
 	expect(has_map(procfs, pid, "gid_map", 0, 1000, 1));
 	stop(pid);
 
-	const struct idmap_range foreign[] = {
-		{0,  1000,   1   },
-		{ 1, 300000, 1000}
-	};
+	const struct idmap_range foreign[] = { { 0, 1000, 1 }, { 1, 300000, 1000 } };
 	const struct idmap more = { .uids = foreign, .uids_n = 2, .helpers = true };
 
 	pid = start_namespace();

@@ -1,4 +1,5 @@
-/* The protocol: what is said arrives as it is, what is out of turn is refused, and nobody waits for the dead. */
+/* The protocol: what is said arrives as it is, what is out of turn is refused, and nobody waits for
+ * the dead. */
 #include "check.h"
 
 #include <errno.h>

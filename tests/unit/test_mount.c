@@ -407,10 +407,7 @@ static void test_tmpfs_inherits_the_mode(void **state)
 
 static void fill_image(void)
 {
-	const struct timespec times[] = {
-		{1000000,  5},
-		{ 2000000, 7}
-	};
+	const struct timespec times[] = { { 1000000, 5 }, { 2000000, 7 } };
 	int fd;
 
 	assert_int_equal(mkdir("/mnt/root/run", 0755), 0);
@@ -806,9 +803,7 @@ static void test_cgroup(void **state)
 
 static void test_mapped_ids(void **state)
 {
-	const struct idmap_range range[] = {
-		{0, 5000, 100}
-	};
+	const struct idmap_range range[] = { { 0, 5000, 100 } };
 	const struct idmap map = { .uids = range, .uids_n = 1, .gids = range, .gids_n = 1 };
 	auto_fd root = prepare();
 	struct stat status;

@@ -16,8 +16,8 @@ static struct oci_state stopped(void)
 	return (struct oci_state){
 		.oci_version = version,
 		.id = id,
-		.pid = {.set = true,  .value = 0		 },
-		.status = { .set = true, .value = OCI_STATUS_STOPPED},
+		.pid = { .set = true, .value = 0 },
+		.status = { .set = true, .value = OCI_STATUS_STOPPED },
 		.bundle = bundle,
 		.rootfs = rootfs,
 		.created = created,
@@ -79,7 +79,7 @@ static void test_state_for_a_seccomp_agent(void **state)
 	struct oci_state inner = stopped();
 	struct oci_container_process_state object = {
 		.oci_version = version,
-		.pid = {.set = true, .value = 9},
+		.pid = { .set = true, .value = 9 },
 		.metadata = metadata,
 		.state = &inner,
 	};

@@ -13,9 +13,9 @@ enum colour {
 };
 
 static const struct name_value colour_names[] = {
-	{"red",	 COLOUR_RED },
-	{ "blue", COLOUR_BLUE},
-	{ NULL,	0	  },
+	{ "red", COLOUR_RED },
+	{ "blue", COLOUR_BLUE },
+	{ NULL, 0 },
 };
 
 struct target {
@@ -48,7 +48,7 @@ static const struct option_row shared_rows[] = {
 };
 
 static const struct options options = {
-	.tables = {OPTION_TABLE(rows), OPTION_TABLE(shared_rows)},
+	.tables = { OPTION_TABLE(rows), OPTION_TABLE(shared_rows) },
 };
 
 static const struct options stopping = {
@@ -277,18 +277,18 @@ static void test_bytes(void **state)
 		const char *text;
 		int64_t bytes;
 	} right[] = {
-		{"0",		       0		 },
-		{ "1000",		  1000	       },
-		{ "-1",			-1		   },
-		{ "1k",			1024	     },
-		{ "2K",			2048	     },
-		{ "512m",		  512 << 20	    },
-		{ "1MiB",		  1 << 20	  },
-		{ "1mb",		 1 << 20	 },
-		{ "7b",			7		  },
-		{ "3g",			(int64_t)3 << 30},
-		{ "2T",			(int64_t)2 << 40},
-		{ "9223372036854775807", INT64_MAX	   },
+		{ "0", 0 },
+		{ "1000", 1000 },
+		{ "-1", -1 },
+		{ "1k", 1024 },
+		{ "2K", 2048 },
+		{ "512m", 512 << 20 },
+		{ "1MiB", 1 << 20 },
+		{ "1mb", 1 << 20 },
+		{ "7b", 7 },
+		{ "3g", (int64_t)3 << 30 },
+		{ "2T", (int64_t)2 << 40 },
+		{ "9223372036854775807", INT64_MAX },
 	};
 	static const char *const wrong[] = { "",
 					     "k",
@@ -322,18 +322,9 @@ static void test_times(void **state)
 		const char *text;
 		int64_t ms;
 	} right[] = {
-		{"0",	       0	 },
-		    { "5",	   5000	},
-		       { "5s",	       5000   },
-		    { "250ms",      250	   },
-		{ "1m30s",	   90000	 },
-		    { "1h",	    3600000},
-		       { "1s500ms",    1500	 },
-		    { "1.5s",	      1500   },
-		{ ".5m",	 30000  },
-		    { "1500us",	2	  },
-		       { "20ns",	 1	   },
-		    { "3\302\265s", 1      },
+		{ "0", 0 },	    { "5", 5000 },     { "5s", 5000 },	    { "250ms", 250 },
+		{ "1m30s", 90000 }, { "1h", 3600000 }, { "1s500ms", 1500 }, { "1.5s", 1500 },
+		{ ".5m", 30000 },   { "1500us", 2 },   { "20ns", 1 },	    { "3\302\265s", 1 },
 	};
 	static const char *const wrong[] = { "",   "s",	  "-1",	 "1.5",	   "1.5.1s", ".s",
 					     "1d", "1sm", "5 s", "10000h", "1s5" };

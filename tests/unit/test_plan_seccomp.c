@@ -86,7 +86,7 @@ static uint32_t ask(const struct filter *filter, uint32_t arch, uint32_t number,
 	const struct seccomp_data data = {
 		.nr = (int)number,
 		.arch = arch,
-		.args = {arg0, arg1},
+		.args = { arg0, arg1 },
 	};
 
 	return interpret(filter->plan.program.filter, filter->plan.program.length, &data);
@@ -332,13 +332,13 @@ static const struct action {
 	uint32_t value;
 	int severity;
 } actions[] = {
-	{OCI_SECCOMP_KILL_PROCESS, "SCMP_ACT_KILL_PROCESS", SECCOMP_RET_KILL_PROCESS, 8},
-	{ OCI_SECCOMP_KILL_THREAD, "SCMP_ACT_KILL_THREAD",  SECCOMP_RET_KILL_THREAD,  7},
-	{ OCI_SECCOMP_TRAP,	    "SCMP_ACT_TRAP",	     SECCOMP_RET_TRAP,	       6},
-	{ OCI_SECCOMP_ERRNO,	     "SCMP_ACT_ERRNO",	       SECCOMP_RET_ERRNO,	  5},
-	{ OCI_SECCOMP_TRACE,	     "SCMP_ACT_TRACE",	       SECCOMP_RET_TRACE,	  3},
-	{ OCI_SECCOMP_LOG,	   "SCMP_ACT_LOG",	   SECCOMP_RET_LOG,	    2},
-	{ OCI_SECCOMP_ALLOW,	     "SCMP_ACT_ALLOW",	       SECCOMP_RET_ALLOW,	  1},
+	{ OCI_SECCOMP_KILL_PROCESS, "SCMP_ACT_KILL_PROCESS", SECCOMP_RET_KILL_PROCESS, 8 },
+	{ OCI_SECCOMP_KILL_THREAD, "SCMP_ACT_KILL_THREAD", SECCOMP_RET_KILL_THREAD, 7 },
+	{ OCI_SECCOMP_TRAP, "SCMP_ACT_TRAP", SECCOMP_RET_TRAP, 6 },
+	{ OCI_SECCOMP_ERRNO, "SCMP_ACT_ERRNO", SECCOMP_RET_ERRNO, 5 },
+	{ OCI_SECCOMP_TRACE, "SCMP_ACT_TRACE", SECCOMP_RET_TRACE, 3 },
+	{ OCI_SECCOMP_LOG, "SCMP_ACT_LOG", SECCOMP_RET_LOG, 2 },
+	{ OCI_SECCOMP_ALLOW, "SCMP_ACT_ALLOW", SECCOMP_RET_ALLOW, 1 },
 };
 
 static const struct action *action_of(int64_t value)
@@ -363,21 +363,14 @@ static const struct call {
 	const char *name;
 	int x86_64, x86, sub;
 } calls[] = {
-	{"read",	  0,   3,	0 },
-	       { "write",	  1,   4,	0 },
-	{ "mkdir",	   83,  39,  0 },
-	       { "personality",	135, 136, 0 },
-	{ "clone",	   56,  120, 0 },
-	       { "clone3",	   435, 435, 0 },
-	{ "socket",	    41,	359, 1 },
-	       { "connect",	    42,	362, 3 },
-	{ "accept",	    43,	-1,  5 },
-	       { "recvmmsg",     299, 337, 19},
-	{ "shmat",	   30,  397, 21},
-	       { "semop",	  65,  -1,  1 },
-	{ "socketcall",	-1,  102, 0 },
-	       { "ipc",		-1,  117, 0 },
-	{ "no_such_call", -1,  -1,  0 },
+	{ "read", 0, 3, 0 },	       { "write", 1, 4, 0 },
+	{ "mkdir", 83, 39, 0 },	       { "personality", 135, 136, 0 },
+	{ "clone", 56, 120, 0 },       { "clone3", 435, 435, 0 },
+	{ "socket", 41, 359, 1 },      { "connect", 42, 362, 3 },
+	{ "accept", 43, -1, 5 },       { "recvmmsg", 299, 337, 19 },
+	{ "shmat", 30, 397, 21 },      { "semop", 65, -1, 1 },
+	{ "socketcall", -1, 102, 0 },  { "ipc", -1, 117, 0 },
+	{ "no_such_call", -1, -1, 0 },
 };
 
 static bool is_ipc(const struct call *call)
@@ -703,7 +696,7 @@ static void test_same_as_libseccomp(void **state)
 			const struct seccomp_data data = {
 				.nr = rand() % (NR_CLONE3 + 1),
 				.arch = X86_64,
-				.args = {any_value(), any_value(), any_value()},
+				.args = { any_value(), any_value(), any_value() },
 			};
 
 			assert_int_equal(interpret(theirs, n, &data),

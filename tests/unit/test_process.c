@@ -270,21 +270,10 @@ static void test_signals_have_names(void **state)
 		const char *text;
 		int number;
 	} good[] = {
-		{"KILL",	  9	    },
-		      { "SIGKILL",	   9	     },
-		     { "sigkill",	  9	    },
-		 { "kill",	   9	     },
-		{ "9",	       9	 },
-		      { "Term",	15	   },
-		     { "0",	    0	      },
-		 { "64",	 64	    },
-		{ "SIGRTMIN+3", 37	   },
-		      { "rtmin",	 34	    },
-		     { "RTMAX-1",	  63	     },
-		 { "IOT",	  6	    },
-		{ "SIGABRT",    6       },
-		      { "winch",	 SIGWINCH},
-		     { "RTMIN+30",   64      },
+		{ "KILL", 9 },	      { "SIGKILL", 9 },	     { "sigkill", 9 },	 { "kill", 9 },
+		{ "9", 9 },	      { "Term", 15 },	     { "0", 0 },	 { "64", 64 },
+		{ "SIGRTMIN+3", 37 }, { "rtmin", 34 },	     { "RTMAX-1", 63 },	 { "IOT", 6 },
+		{ "SIGABRT", 6 },     { "winch", SIGWINCH }, { "RTMIN+30", 64 },
 	};
 	static const char *const bad[] = { "",
 					   "SIG",

@@ -1,4 +1,5 @@
-/* args[0] as execvp(3) would find it, in the words that engines look for; HOME out of a file that may be anything. */
+/* args[0] as execvp(3) would find it, in the words that engines look for; HOME out of a file that
+ * may be anything. */
 #include "check.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ static void inside_open(struct inside *inside)
 
 static void write_file(struct inside *inside, const char *name, const char *text, mode_t mode)
 {
-	int fd = openat(inside->room.runtime.root, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, mode);
+	int fd =
+	    openat(inside->room.runtime.root, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, mode);
 
 	check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 	check_int(fchmod(fd, mode), 0);
@@ -80,9 +82,11 @@ static void test_a_name_is_looked_up_in_path(void **state)
 	inside_open(&inside);
 	check_int(mkdirat(inside.room.runtime.root, "first", 0755), 0);
 	check_int(mkdirat(inside.room.runtime.root, "second", 0755), 0);
-	check_int(mkdirat(inside.room.runtime.root, "first/run", 0755), 0); /* a directory is no program */
+	check_int(mkdirat(inside.room.runtime.root, "first/run", 0755),
+		  0); /* a directory is no program */
 	write_file(&inside, "second/run", "#!/bin/sh\n", 0755);
-	snprintf(path, sizeof(path), "PATH=/nonexistent:%s/first:%s/second", inside.room.path, inside.room.path);
+	snprintf(path, sizeof(path), "PATH=/nonexistent:%s/first:%s/second", inside.room.path,
+		 inside.room.path);
 	with_path(&inside, path);
 	check_int(find(&inside, "run", &err), 0);
 	check_has(inside.become.program, "/second/run");
@@ -157,7 +161,9 @@ static void test_home(void **state)
 	check_text(home_of(&inside, 0), "HOME=/");
 	check_int(mkdirat(inside.room.runtime.root, "etc", 0755), 0);
 	write_file(&inside, "etc/passwd",
-		   "root:x:0:0:root:/root:/bin/sh\n::::\nbroken\nweb:x:33:33::/srv:/bin/sh\nrelative:x:34:34::srv:\n", 0644);
+		   "root:x:0:0:root:/root:/bin/sh\n::::\nbroken\nweb:x:33:33::/srv:/bin/"
+		   "sh\nrelative:x:34:34::srv:\n",
+		   0644);
 	check_text(home_of(&inside, 0), "HOME=/root");
 	check_text(home_of(&inside, 33), "HOME=/srv");
 	check_text(home_of(&inside, 34), "HOME=/");

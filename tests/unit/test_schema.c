@@ -8,10 +8,10 @@
 enum { COLOUR_RED = 3, COLOUR_GREEN = 0, COLOUR_LIGHT_BLUE = -7 };
 
 static const struct name_value colours[] = {
-	{"red",	 COLOUR_RED	    },
-	{ "green",	   COLOUR_GREEN	},
-	{ "lightBlue", COLOUR_LIGHT_BLUE},
-	{ NULL,	0		  },
+	{ "red", COLOUR_RED },
+	{ "green", COLOUR_GREEN },
+	{ "lightBlue", COLOUR_LIGHT_BLUE },
+	{ NULL, 0 },
 };
 
 struct leaf {

@@ -20,10 +20,12 @@ static struct oci_seccomp *profile(struct room *room, const char *call)
 	struct oci_seccomp *seccomp = arena_alloc(&room->arena, sizeof(*seccomp));
 	int n = snprintf(text, sizeof(text),
 			 "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"%s\"],"
-			 "\"action\":\"SCMP_ACT_ERRNO\"}]}", call);
+			 "\"action\":\"SCMP_ACT_ERRNO\"}]}",
+			 call);
 
-	check_int(schema_parse(&oci_seccomp_schema, &room->arena, "profile", text, (size_t)n, seccomp, NULL,
-			       &err), 0);
+	check_int(schema_parse(&oci_seccomp_schema, &room->arena, "profile", text, (size_t)n,
+			       seccomp, NULL, &err),
+		  0);
 	return seccomp;
 }
 
@@ -32,7 +34,9 @@ static struct plan_seccomp get(struct room *room, const char *call)
 	struct error err = { 0 };
 	struct plan_seccomp plan;
 
-	check_int(seccomp_cache_get(&room->arena, room->runtime.root, profile(room, call), &plan, &err), 0);
+	check_int(
+	    seccomp_cache_get(&room->arena, room->runtime.root, profile(room, call), &plan, &err),
+	    0);
 	check(plan.program.length > 0);
 	return plan;
 }
@@ -125,7 +129,8 @@ static void test_every_prefix_of_an_entry_is_ignored(void **state)
 	room_close(&room);
 }
 
-/* A byte of the head or of the key that is not ours: another profile, another version, another size. */
+/* A byte of the head or of the key that is not ours: another profile, another version, another
+ * size. */
 static void test_a_poisoned_head_or_key_is_ignored(void **state)
 {
 	struct plan_seccomp first, second;

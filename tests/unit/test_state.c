@@ -1,4 +1,5 @@
-/* state.json: nothing is lost on the way, nothing torn is believed, and the status is what the kernel says. */
+/* state.json: nothing is lost on the way, nothing torn is believed, and the status is what the
+ * kernel says. */
 #include "check.h"
 
 #include <errno.h>
@@ -104,7 +105,8 @@ static void test_every_prefix_is_refused(void **state)
 	while (size > 0 && text[size - 1] == '\n')
 		size--;
 	for (size_t n = 0; n < size; n++) {
-		check_int(file_replace(room.runtime.root, STATE_FILE, text, n, 0600, false, &err), 0);
+		check_int(file_replace(room.runtime.root, STATE_FILE, text, n, 0600, false, &err),
+			  0);
 		check_int(state_read(&room.arena, room.runtime.root, &read, &err), -1);
 		check(err.kind != ERROR_STATE);
 	}
@@ -156,7 +158,8 @@ static enum oci_status status_of(struct room *room, const struct state *state)
 	struct error err = { 0 };
 	enum oci_status status = OCI_STATUS_PAUSED;
 
-	check_int(state_status(room->runtime.procfs, -1, room->runtime.root, state, &status, &err), 0);
+	check_int(state_status(room->runtime.procfs, -1, room->runtime.root, state, &status, &err),
+		  0);
 	return status;
 }
 
@@ -174,7 +177,8 @@ static void test_the_status_is_the_kernels(void **state)
 
 	about.pid = (struct optional_uint){ .set = true, .value = (uint64_t)getpid() };
 	about.start.set = about.boot.set = true;
-	check_int(process_start_time(room.runtime.procfs, getpid(), &about.start.value, &dead, &err), 0);
+	check_int(
+	    process_start_time(room.runtime.procfs, getpid(), &about.start.value, &dead, &err), 0);
 	check_int(state_boot(room.runtime.procfs, &about.boot.value, &err), 0);
 	check_int(status_of(&room, &about), OCI_STATUS_RUNNING);
 
@@ -245,7 +249,8 @@ static void test_what_hooks_read(void **state)
 	state_describe(&about, OCI_STATUS_RUNNING, &described);
 	check_text(described.id, "web");
 	check_int(described.pid.value, 4711);
-	check_has(state_json(&room.arena, &described, &oci_hook_state_schema, 0), "\"status\":\"running\"");
+	check_has(state_json(&room.arena, &described, &oci_hook_state_schema, 0),
+		  "\"status\":\"running\"");
 	state_describe(&about, OCI_STATUS_STOPPED, &described);
 	check_int(described.pid.value, 0);
 	room_close(&room);

@@ -1,4 +1,5 @@
-/* The mechanism of the create table: whatever fails, exactly what was made is undone, last one first. */
+/* The mechanism of the create table: whatever fails, exactly what was made is undone, last one
+ * first. */
 #include "check.h"
 
 #include <creel/create.h>
@@ -8,7 +9,8 @@
 
 #define STEPS 4
 
-/* What the steps below did, in letters: lower case made, upper case undone; and which of them fail. */
+/* What the steps below did, in letters: lower case made, upper case undone; and which of them fail.
+ */
 struct story {
 	struct create create; /* first, so that a step finds its story */
 	struct runtime runtime;
@@ -65,7 +67,8 @@ static void drop(void *argument, enum log_level level, const char *text)
 static struct story begin(int bad_make, int bad_undo)
 {
 	log_to_function(drop, NULL);
-	return (struct story){ .runtime = { .trace = -1 }, .bad_make = bad_make, .bad_undo = bad_undo };
+	return (
+	    struct story){ .runtime = { .trace = -1 }, .bad_make = bad_make, .bad_undo = bad_undo };
 }
 
 static int run(struct story *story, struct error *err)

@@ -127,10 +127,7 @@ static void test_strings_of_others_are_not_written_to(void **state)
 
 static void test_string_map(void **state)
 {
-	struct string_pair items[] = {
-		{(char *)"a",  (char *)"1"},
-		      { (char *)"b", (char *)"" }
-	};
+	struct string_pair items[] = { { (char *)"a", (char *)"1" }, { (char *)"b", (char *)"" } };
 	struct string_map map = { .items = items, .n = 2 };
 
 	(void)state;
