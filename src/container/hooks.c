@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -138,7 +139,9 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 		    struct error *err)
 {
 	const struct oci_hook *hook = &run->list->items[index];
-	int timeout_ms = hook->timeout.set ? (int)hook->timeout.value * 1000 : run->timeout_ms;
+	/* 24 days are as good as no limit, and milliseconds of them fit an int. */
+	int64_t seconds = hook->timeout.value < INT_MAX / 1000 ? hook->timeout.value : INT_MAX / 1000;
+	int timeout_ms = hook->timeout.set ? (int)seconds * 1000 : run->timeout_ms;
 	struct output output = { .fd = -1 };
 	auto_fd pidfd = -1, input = -1, writer = -1;
 	int ends[2], ended, status = 0;
