@@ -19,6 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = pathlib.Path("/tmp/engines")
 CALLS = WORK / "calls"
+NOTHING = "nothing"
 HEADER = re.compile(r"^(\S.*?)(?: \[(fast|full)\])?:$")
 
 WRAPPER = """#!/bin/sh
@@ -148,6 +149,8 @@ def main():
         rows.append(row)
         print(f"{options.engine:10} {options.name:6} {'ok  ' if row['ok'] else 'FAIL'} "
               f"{row['seconds']:6.2f} s  {name}  {row['reason']}", flush=True)
+        if not row["ok"] and options.name != NOTHING:
+            print(row["output"], flush=True, file=sys.stderr)
     with open(WORK / "end.log", "w+b") as log:
         bash("teardown", log, 60)
     pathlib.Path(options.results).write_text(json.dumps({

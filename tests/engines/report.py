@@ -78,11 +78,21 @@ def markdown(engines):
     return "\n".join(lines)
 
 
+def put_into(document, lab, table):
+    """Replaces what DOCUMENT has between the marks of the laboratory."""
+    path = pathlib.Path(document)
+    text = path.read_text()
+    begin, end = f"<!-- results: {lab} -->\n", f"<!-- end: {lab} -->"
+    head, rest = text.split(begin)
+    path.write_text(f"{head}{begin}\n{table}\n{end}{rest.split(end)[1]}")
+
+
 def main():
     """0 when creel passes all that its control passes, and doing nothing passes nothing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--junit", required=True)
     parser.add_argument("--markdown", required=True)
+    parser.add_argument("--docs", help="a document to put the tables into")
     parser.add_argument("results", nargs="+")
     options = parser.parse_args()
     engines = collect(options.results)
@@ -108,6 +118,8 @@ def main():
     table = markdown(usable)
     pathlib.Path(options.markdown).write_text(table)
     print(table)
+    if options.docs and usable:
+        put_into(options.docs, next(iter(usable.values()))["creel"]["lab"], table)
     return 1 if failures else 0
 
 
