@@ -140,7 +140,8 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 {
 	const struct oci_hook *hook = &run->list->items[index];
 	/* 24 days are as good as no limit, and milliseconds of them fit an int. */
-	int64_t seconds = hook->timeout.value < INT_MAX / 1000 ? hook->timeout.value : INT_MAX / 1000;
+	int64_t seconds =
+	    hook->timeout.value < INT_MAX / 1000 ? hook->timeout.value : INT_MAX / 1000;
 	int timeout_ms = hook->timeout.set ? (int)seconds * 1000 : run->timeout_ms;
 	struct output output = { .fd = -1 };
 	auto_fd pidfd = -1, input = -1, writer = -1;
