@@ -67,7 +67,8 @@ class Worker:
         self.limits = self.host.directory / "limits.json"
         self.limits.write_text(json.dumps(
             {"hugepageLimits": [{"pageSize": "2MB", "limit": int(UPDATED)}]}))
-        self.names = faults.call_names()
+        names = json.loads(pathlib.Path(options.inject).with_name("syscalls.json").read_text())
+        self.names = {int(number): name for number, name in names.items()}
         self.numbers = {name: number for number, name in self.names.items()}
         self.bundles, self.kept, self.stable = {}, None, {}
         self.host.root.mkdir()
