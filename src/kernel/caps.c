@@ -260,7 +260,7 @@ static int verify(const struct caps *caps, struct error *err)
 
 int caps_apply(const struct caps *wanted, int last, struct error *err)
 {
-	struct caps have;
+	struct caps have = { 0 };
 	struct caps caps;
 
 	if (get_sets(&have, err) < 0)
