@@ -207,7 +207,7 @@ int exec_record_read(struct arena *arena, int dir, struct exec_record *record, s
  */
 static int is_alive(int procfs, const struct state *state, struct error *err)
 {
-	uint64_t start, boot;
+	uint64_t start, boot = 0;
 	bool dead;
 
 	if (process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, err) < 0) {
