@@ -140,9 +140,10 @@ def namespaces(shared_pid, userns):
 
 
 def pod_config(name, shared_pid, userns):
-    # uid is unique for each name; metadata: name, uid, namespace
+    """PodSandboxConfig, with the cgroup that kubelet would have made."""
+    parent = f"pods-{name}.slice" if os.environ.get("CREEL_LAB") == "full" else f"/pods-{name}"
     return {1: {1: name, 2: f"uid-{name}", 3: "default"}, 2: name,
-            8: {1: f"/pods-{name}", 2: {1: namespaces(shared_pid, userns)}}}
+            8: {1: parent, 2: {1: namespaces(shared_pid, userns)}}}
 
 
 def run_pod(path, name, *options):

@@ -75,6 +75,8 @@ def bash(script, log, seconds):
     command = ["bash", "-eu", "-o", "pipefail", "-c", '. "$1"; . "$2"\neval "$3"', "case",
                str(HERE / "prelude.sh"), str(WORK / "engine.sh"), script]
     if setting("user"):
+        # What conmon is left in the user's service has to go with it: tidy up in there.
+        command[5] = '. "$1"; . "$2"; set +e; (set -e; eval "$3"); status=$?; tidy; exit $status'
         command.insert(0, "as-user")
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                              start_new_session=True, cwd=WORK)
