@@ -170,6 +170,9 @@ static void add_option(struct arena *arena, struct mount_op *op, const char *tex
 static int filesystem_option(struct arena *arena, struct mount_op *op, const char *text,
 			     const char *where, struct error *err)
 {
+	/* Podman leaves one empty in its mounts for systemd where it has no label to put there. */
+	if (text[0] == '\0')
+		return 0;
 	if (op->kind == MOUNT_BIND)
 		return error_config_at(err, where,
 				       "bind mounts cannot have any filesystem-specific options "
@@ -180,8 +183,6 @@ static int filesystem_option(struct arena *arena, struct mount_op *op, const cha
 				       "a remount changes the flags of a mount, not \"%s\" of its "
 				       "filesystem",
 				       text);
-	if (text[0] == '\0')
-		return error_config_at(err, where, "the option is empty");
 	add_option(arena, op, text, where);
 	return 0;
 }
