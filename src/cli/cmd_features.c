@@ -21,6 +21,7 @@
 /* An annotation that changes what creel does must not come from the user of an engine. */
 static const char *const unsafe_annotations[] = {
 	"org.systemd.property.",
+	"run.creel.memory.oom.group",
 	"run.oci.keep_original_groups",
 	"run.oci.mount_context_type",
 };

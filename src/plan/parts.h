@@ -58,6 +58,10 @@ void plan_devices(const struct input *input, struct plan *plan);
 void plan_device_rules(struct arena *arena, const struct oci_resources *resources,
 		       struct plan_cgroup *plan);
 
+/* Whether all of the container dies with one process that is out of memory, "0" or "1", from
+ * `unified` or from this annotation; NULL when nobody says so.  WHERE receives its pointer. */
+#define OOM_GROUP_ANNOTATION "run.creel.memory.oom.group"
+const char *oom_group(const struct input *input, const char **where);
 int plan_cgroups(const struct input *input, struct plan *plan, struct error *err) must_check;
 /* Adds one write; VALUE NULL means there is nothing to write. */
 struct cgroup_write *plan_write(struct arena *arena, struct plan_cgroup *plan, const char *file,

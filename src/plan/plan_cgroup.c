@@ -202,6 +202,34 @@ static void welcome_controllers(const struct input *input, struct plan_cgroup *p
 			};
 }
 
+const char *oom_group(const struct input *input, const char **where)
+{
+	const struct oci_resources *resources = input->linux->resources;
+	const char *value =
+	    resources ? string_map_get(&resources->unified, "memory.oom.group") : NULL;
+
+	*where = "/linux/resources/unified/memory.oom.group";
+	if (value)
+		return value;
+	*where = "/annotations/" OOM_GROUP_ANNOTATION;
+	return string_map_get(&input->config->annotations, OOM_GROUP_ANNOTATION);
+}
+
+/* For engines that pass annotations but no `unified`: when one process is out of memory all of the
+ * container dies, or only that one. */
+static int plan_oom_group(const struct input *input, struct plan_cgroup *plan, struct error *err)
+{
+	const char *where;
+	const char *value = oom_group(input, &where);
+
+	if (!value || !text_starts_with(where, "/annotations"))
+		return 0;
+	if (!text_equal(value, "0") && !text_equal(value, "1"))
+		return error_config_at(err, where, "\"%s\" is neither 0 nor 1", value);
+	plan_write(input->arena, plan, "memory.oom.group", value, where);
+	return 0;
+}
+
 int plan_cgroups(const struct input *input, struct plan *plan, struct error *err)
 {
 	static const struct oci_resources no_resources;
@@ -215,6 +243,8 @@ int plan_cgroups(const struct input *input, struct plan *plan, struct error *err
 		return -1;
 	if (plan_resources(input->arena, resources, "/linux/resources", input->facts, cgroup, err) <
 	    0)
+		return -1;
+	if (plan_oom_group(input, cgroup, err) < 0)
 		return -1;
 	plan_filter(input, resources, cgroup);
 	if (plan_place(input, cgroup, err) < 0)

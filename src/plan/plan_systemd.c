@@ -151,16 +151,12 @@ static void plan_unit_properties(const struct input *input, struct plan_cgroup *
 /* Systemd has a policy of its own for memory.oom.group, which can be set at creation only. */
 static void plan_oom_policy(const struct input *input, struct plan_cgroup *plan)
 {
-	const struct oci_resources *resources = input->linux->resources;
-	const char *group = NULL;
+	const char *where;
+	const char *group = oom_group(input, &where);
 
-	if (resources)
-		group = string_map_get(&resources->unified, "memory.oom.group");
-	if (!group)
-		return;
-	plan_property(input->arena, plan, "OOMPolicy", "s",
-		      strcmp(group, "1") == 0 ? "kill" : "continue",
-		      "/linux/resources/unified/memory.oom.group");
+	if (group)
+		plan_property(input->arena, plan, "OOMPolicy", "s",
+			      strcmp(group, "1") == 0 ? "kill" : "continue", where);
 }
 
 int plan_systemd(const struct input *input, struct plan_cgroup *plan, struct error *err)
