@@ -88,6 +88,7 @@ def stages(options):
         engines_stage("engines", 8),
         vm_stage("full-lab", 18),
         vm_stage("spec-vm", 10, "-m", "controller", "tests/spec"),
+        vm_stage("selinux-lab", 6, "--selinux"),
     ]
 
 

@@ -70,12 +70,12 @@ def spec():
 
 def inside(creel, name, *args):
     """What a program that joins the container prints, whatever its exit code is."""
-    return creel.run("exec", name, *args, timeout=60).out.strip()
+    return creel.run("exec", name, *args, timeout=BOOT).out.strip()
 
 
 def is_up(creel, name):
-    """The state of systemd when it has booted."""
-    state = inside(creel, name, "systemctl", "is-system-running")
+    """The state of systemd when it has booted; at once when it does not listen yet."""
+    state = inside(creel, name, "systemctl", "is-system-running", "--wait")
     return state in ("running", "degraded") and state
 
 
