@@ -168,9 +168,9 @@ static int make_start_socket(struct create *create, struct error *err)
 /* ---- 4: mount sources ---- */
 
 /*
- * A new user namespace has no rights over the host's mounts, and an idmap needs rights over their
- * filesystem: when P has them it opens those trees now.  An unprivileged P leaves it to I, which
- * has rights in a mount namespace of its own.
+ * A new user namespace has no rights over the host's mounts, and may not even reach what only our
+ * root may; an idmap needs rights over their filesystem: when P has them it opens those trees now.
+ * An unprivileged P leaves it to I, which has rights in a mount namespace of its own.
  */
 static bool opens_source(const struct create *create, const struct mount_op *op)
 {
@@ -180,7 +180,14 @@ static bool opens_source(const struct create *create, const struct mount_op *op)
 		userns |= create->plan.namespaces.joins[i].flag == CLONE_NEWUSER;
 	if (!create->runtime->facts.is_admin)
 		return false;
-	return op->idmap || (op->kind == MOUNT_BIND && userns && !create->runtime->facts.in_userns);
+	return op->idmap || (op->kind == MOUNT_BIND && userns);
+}
+
+/* Root of a user namespace has rights over mounts only when their namespace belongs to it. */
+static bool may_be_left(const struct create *create, const struct mount_op *op,
+			const struct error *err)
+{
+	return err->errnum == EPERM && create->runtime->facts.in_userns && !op->idmap;
 }
 
 static int make_sources(struct create *create, struct error *err)
@@ -192,8 +199,11 @@ static int make_sources(struct create *create, struct error *err)
 
 		if (!opens_source(create, op))
 			continue;
-		if (mount_open_source(create->runtime->procfs, op, bundle, err) < 0)
+		if (mount_open_source(create->runtime->procfs, op, bundle, err) == 0)
+			continue;
+		if (!may_be_left(create, op, err))
 			return error_at(err, op->where);
+		error_ignore(err, "the init opens it in a mount namespace of its own");
 	}
 	return 0;
 }
