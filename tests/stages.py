@@ -76,6 +76,7 @@ def stages(options):
         meson_stage("build", "build", "-Dwerror=true"),
         meson_stage("sanitizers", "build-asan", "-Db_sanitize=address,undefined",
                     "-Db_lundef=false", test_args=("--suite", "unit")),
+        script_stage("install", 5, "install"),
         script_stage("fuzz", 10, "fuzz/run", str(options.fuzz_seconds)),
         pytest_stage("attacks", "attacks", 10),
         script_stage("farm", 10, "attacks/farm.py", "--quick"),
