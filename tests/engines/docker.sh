@@ -34,7 +34,7 @@ setup()
 {
 	daemon main
 	docker import "$(make_archive)" box
-	docker network create other
+	docker network inspect other >/dev/null 2>&1 || docker network create other
 	make_profile
 }
 

@@ -113,6 +113,14 @@ def run_case(name, script, seconds):
             "seconds": round(time.monotonic() - start, 2)}
 
 
+def write_results(options, lab, rows):
+    """Leaves what is known so far for report.py."""
+    pathlib.Path(options.results).write_text(json.dumps({
+        "engine": options.engine, "runtime": options.name, "lab": lab, "rows": rows,
+        "versions": (WORK / "version.log").read_text().split("\n"),
+        "calls": CALLS.read_text().count("\n")}, indent=1))
+
+
 def main():
     """0 when all cases ran, whatever came of them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -153,12 +161,10 @@ def main():
               f"{row['seconds']:6.2f} s  {name}  {row['reason']}", flush=True)
         if not row["ok"] and options.name != NOTHING:
             print(row["output"], flush=True, file=sys.stderr)
+        # After each case: the laboratory may be out of time before the next.
+        write_results(options, lab, rows)
     with open(WORK / "end.log", "w+b") as log:
         bash("teardown", log, 60)
-    pathlib.Path(options.results).write_text(json.dumps({
-        "engine": options.engine, "runtime": options.name, "lab": lab, "rows": rows,
-        "versions": (WORK / "version.log").read_text().split("\n"),
-        "calls": CALLS.read_text().count("\n")}, indent=1))
     return 0
 
 
