@@ -302,9 +302,10 @@ static void kill_and_reap(int *pidfd)
 
 	if (*pidfd < 0)
 		return;
-	if (process_signal(*pidfd, SIGKILL, &gone) < 0 ||
-	    process_wait(*pidfd, END_TIMEOUT_MS, &status, &gone) < 0)
+	if (process_signal(*pidfd, SIGKILL, &gone) < 0)
 		error_ignore(&gone, "it ended by itself");
+	if (process_wait(*pidfd, END_TIMEOUT_MS, &status, &gone) < 0)
+		error_ignore(&gone, "it was reaped already");
 	fd_close(pidfd);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <creel/error.h>
@@ -152,6 +153,25 @@ static int reap(int pidfd, int flags, int *status)
 	return 1;
 }
 
+/*
+ * Our child has ended.  While somebody traces it, it is the tracer who hears of that first: until
+ * then waitid(2) shows us nothing, and who went on now would leave a zombie, and take its status
+ * for 0.
+ */
+static int reap_traced(int pidfd, int timeout_ms, int *status, struct error *err)
+{
+	for (int waited = 0; waited <= timeout_ms; waited++) {
+		int found = reap(pidfd, WNOHANG, status);
+
+		if (found > 0 || (found < 0 && errno == ECHILD))
+			return 1;
+		if (found < 0)
+			return error_system(err, errno, "cannot wait for the process");
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	return 0;
+}
+
 int process_wait(int pidfd, int timeout_ms, int *status, struct error *err)
 {
 	int found = reap(pidfd, timeout_ms < 0 ? 0 : WNOHANG, status);
@@ -166,9 +186,7 @@ int process_wait(int pidfd, int timeout_ms, int *status, struct error *err)
 	if (ready <= 0)
 		return ready;
 	*status = 0;
-	if (reap(pidfd, WNOHANG, status) < 0 && errno != ECHILD)
-		return error_system(err, errno, "cannot wait for the process");
-	return 1;
+	return found < 0 ? 1 : reap_traced(pidfd, timeout_ms, status, err);
 }
 
 int process_exit_code(int status)

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -512,9 +513,44 @@ static int tear_down(void **state)
 	return cgroup_remove(fixture->root, fixture->path, 1, 2000, &err);
 }
 
+/* Holds PID by ptrace(2) over its end for a while, so that its parent hears of it late. */
+static void trace_for_a_while(pid_t pid, int ready)
+{
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0 || write(ready, "x", 1) != 1)
+		_exit(1);
+	usleep(300000);
+	_exit(0);
+}
+
+static void test_a_traced_child_is_reaped_and_not_lost(void **state)
+{
+	struct error err = { 0 };
+	int go[2], ready[2], pidfd = -1, status = -1;
+	char byte;
+	pid_t pid, tracer;
+
+	(void)state;
+	check(pipe(go) == 0 && pipe(ready) == 0);
+	pid = process_spawn(&(struct spawn){ .cgroup = -1, .pidfd = &pidfd }, &err);
+	if (pid == 0)
+		_exit(read(go[0], &byte, 1) == 1 ? 7 : 1);
+	check(pid > 0);
+	tracer = fork();
+	if (tracer == 0)
+		trace_for_a_while(pid, ready[1]);
+	check(read(ready[0], &byte, 1) == 1);
+	check(write(go[1], "x", 1) == 1);
+	check_int(process_wait(pidfd, 5000, &status, &err), 1);
+	check_int(process_exit_code(status), 7);
+	check(waitpid(pid, NULL, __WALL) < 0);
+	check(waitpid(tracer, NULL, 0) == tracer);
+	close(pidfd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
+		cmocka_unit_test(test_a_traced_child_is_reaped_and_not_lost),
 		cmocka_unit_test(test_the_end_is_waited_for),
 		cmocka_unit_test(test_siblings_are_ours_to_reap),
 		cmocka_unit_test(test_others_children_are_waited_for),
