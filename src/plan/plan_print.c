@@ -3,7 +3,7 @@
  * place in config.json that asked for it.  `creel plan` prints it, the debug log holds it, and the
  * golden tests compare it.
  */
-#include "parts.h"
+#include "print_parts.h"
 
 #include <creel/error.h>
 #include <linux/mount.h>
@@ -13,38 +13,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* The text so far; a line is open until line_end(). */
-struct printer {
-	struct arena *arena;
-	char *text;
-	size_t n, room;
-};
-
-static void put(struct printer *out, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (out->n + n + 1 > out->room) {
-		char *larger = arena_alloc(out->arena, 2 * (out->n + n + 1));
-
-		memcpy(larger, out->text, out->n);
-		out->text = larger;
-		out->room = 2 * (out->n + n + 1);
-	}
-	memcpy(out->text + out->n, text, n + 1);
-	out->n += n;
-}
-
-static void printer_format(struct printer *out, const char *format, ...) printf_like(2, 3);
-static void printer_format(struct printer *out, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	put(out, text_vformat(out->arena, format, args));
-	va_end(args);
-}
-
 /* " key=value"; a value with blanks or control bytes is quoted, so that a line stays a line. */
 static void put_value(struct printer *out, const char *key, const char *value)
 {
@@ -52,17 +20,17 @@ static void put_value(struct printer *out, const char *key, const char *value)
 
 	printer_format(out, " %s=", key);
 	if (plain) {
-		put(out, value);
+		printer_put(out, value);
 		return;
 	}
-	put(out, "\"");
+	printer_put(out, "\"");
 	for (; *value; value++) {
 		if (*value == '\n')
-			put(out, "\\n");
+			printer_put(out, "\\n");
 		else
 			printer_format(out, "%s%c", strchr("\"\\", *value) ? "\\" : "", *value);
 	}
-	put(out, "\"");
+	printer_put(out, "\"");
 }
 
 static void line_begin(struct printer *out, const char *verb, const char *object)
@@ -74,99 +42,18 @@ static void line_end(struct printer *out, const char *where)
 {
 	if (where)
 		printer_format(out, "  [%s]", where);
-	put(out, "\n");
+	printer_put(out, "\n");
 }
 
-struct bit_name {
-	uint64_t bit;
-	const char *name;
-};
-
-#define BIT_NAMES_END                                                                              \
-	{                                                                                          \
-		0, NULL                                                                            \
-	}
-
-static const struct bit_name clone_names[] = {
-	{ CLONE_NEWUSER, "user" },     { CLONE_NEWNS, "mount" },  { CLONE_NEWPID, "pid" },
-	{ CLONE_NEWNET, "network" },   { CLONE_NEWIPC, "ipc" },	  { CLONE_NEWUTS, "uts" },
-	{ CLONE_NEWCGROUP, "cgroup" }, { CLONE_NEWTIME, "time" }, BIT_NAMES_END,
-};
-
-static const struct bit_name attribute_names[] = {
-	{ MOUNT_ATTR_RDONLY, "ro" },
-	{ MOUNT_ATTR_NOSUID, "nosuid" },
-	{ MOUNT_ATTR_NODEV, "nodev" },
-	{ MOUNT_ATTR_NOEXEC, "noexec" },
-	{ MOUNT_ATTR_NODIRATIME, "nodiratime" },
-	{ MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
-	BIT_NAMES_END,
-};
-
-static const struct bit_name flag_names[] = {
-	{ MOUNT_RECURSIVE, "recursive" },
-	{ MOUNT_SOURCE_NOFOLLOW, "source-nofollow" },
-	{ MOUNT_TARGET_NOFOLLOW, "target-nofollow" },
-	{ MOUNT_COPY_LINK, "copy-link" },
-	{ MOUNT_COPY_UP, "copy-up" },
-	{ MOUNT_LATE_READONLY, "late-readonly" },
-	{ MOUNT_REAL_TARGET, "real-target" },
-	{ MOUNT_IF_TARGET_EXISTS, "if-target-exists" },
-	{ MOUNT_INHERIT_MODE, "inherit-mode" },
-	{ MOUNT_REPLACE, "replace" },
-	{ MOUNT_OWN_CGROUP, "own-cgroup" },
-	BIT_NAMES_END,
-};
-
-static const char *bits_text(struct arena *arena, const struct bit_name *names, uint64_t bits)
-{
-	const char *text = "";
-
-	for (; names->name; names++)
-		if (bits & names->bit)
-			text = text_format(arena, "%s%s%s", text, text[0] ? "," : "", names->name);
-	return text;
-}
-
-/* The field of access times has values, not bits, and relatime is zero: CLEAR says that one was
- * chosen. */
 static void put_attributes(struct printer *out, const char *key, uint64_t set, uint64_t clear)
 {
-	const char *text = bits_text(out->arena, attribute_names, set);
+	const struct strings names = attributes_set(out->arena, set, clear);
 	const char *cleared = bits_text(out->arena, attribute_names, clear);
-	const char *atime = NULL;
 
-	if (clear & MOUNT_ATTR__ATIME)
-		atime = set & MOUNT_ATTR_NOATIME       ? "noatime"
-			: set & MOUNT_ATTR_STRICTATIME ? "strictatime"
-						       : "relatime";
-	if (atime)
-		text = text_format(out->arena, "%s%s%s", text, text[0] ? "," : "", atime);
-	if (text[0])
-		put_value(out, key, text);
+	if (names.n > 0)
+		put_value(out, key, strings_joined(out->arena, &names, ","));
 	if (cleared[0])
 		put_value(out, text_format(out->arena, "%s-clear", key), cleared);
-}
-
-static const char *propagation_text(struct arena *arena, unsigned long value)
-{
-	const char *recursive = value & 1UL << 14 ? "r" : "";
-	const char *name = value & 1UL << 20   ? "shared"
-			   : value & 1UL << 19 ? "slave"
-			   : value & 1UL << 18 ? "private"
-					       : "unbindable";
-
-	return text_format(arena, "%s%s", recursive, name);
-}
-
-static const char *ranges_text(struct arena *arena, const struct idmap_range *ranges, size_t n)
-{
-	const char *text = "";
-
-	for (size_t i = 0; i < n; i++)
-		text = text_format(arena, "%s%s%u:%u:%u", text, i ? "," : "", ranges[i].inside,
-				   ranges[i].outside, ranges[i].size);
-	return text;
 }
 
 static void put_idmap(struct printer *out, const struct idmap *map)
@@ -182,7 +69,7 @@ static void put_idmap(struct printer *out, const struct idmap *map)
 static void print_cgroup_place(struct printer *out, const struct plan_cgroup *cgroup)
 {
 	if (cgroup->manager == CGROUP_MANAGER_DISABLED) {
-		put(out, "keep cgroup\n");
+		printer_put(out, "keep cgroup\n");
 		return;
 	}
 	if (cgroup->manager == CGROUP_MANAGER_SYSTEMD) {
@@ -257,9 +144,11 @@ static void print_device_rule(struct printer *out, const struct device_rule *rul
 {
 	line_begin(out, rule->allow ? "allow" : "deny", "device");
 	printer_format(out, " %c ", rule->type);
-	put(out, rule->major < 0 ? "*" : text_format(out->arena, "%lld", (long long)rule->major));
-	put(out, ":");
-	put(out, rule->minor < 0 ? "*" : text_format(out->arena, "%lld", (long long)rule->minor));
+	printer_put(out, rule->major < 0 ? "*"
+					 : text_format(out->arena, "%lld", (long long)rule->major));
+	printer_put(out, ":");
+	printer_put(out, rule->minor < 0 ? "*"
+					 : text_format(out->arena, "%lld", (long long)rule->minor));
 	printer_format(out, " %s%s%s\n", rule->access & DEVICE_READ ? "r" : "",
 		       rule->access & DEVICE_WRITE ? "w" : "",
 		       rule->access & DEVICE_MKNOD ? "m" : "");
@@ -289,23 +178,15 @@ static void print_limits(struct printer *out, const struct plan_cgroup *cgroup)
 
 static void print_node(struct printer *out, const struct mount_op *op)
 {
-	const char *type = S_ISBLK(op->mode) ? "b" : S_ISFIFO(op->mode) ? "p" : "c";
-
-	put_value(out, "type", type);
+	put_value(out, "type", node_type(op->mode));
 	if (!S_ISFIFO(op->mode))
 		printer_format(out, " device=%u:%u", major(op->device), minor(op->device));
 	printer_format(out, " mode=%04o uid=%u gid=%u", op->mode & 07777, op->uid, op->gid);
 }
 
-static const char *const mount_verbs[] = {
-	[MOUNT_NEW] = "mount",	     [MOUNT_CGROUP] = "mount",	   [MOUNT_BIND] = "bind",
-	[MOUNT_REMOUNT] = "remount", [MOUNT_NODE] = "node",	   [MOUNT_LINK] = "link",
-	[MOUNT_MASK] = "mask",	     [MOUNT_READONLY] = "protect",
-};
-
 static void print_mount(struct printer *out, const struct mount_op *op)
 {
-	line_begin(out, mount_verbs[op->kind], op->target);
+	line_begin(out, mount_verb(op->kind), op->target);
 	if (op->type)
 		put_value(out, "type", op->type);
 	if (op->source && op->source[0])
@@ -319,7 +200,7 @@ static void print_mount(struct printer *out, const struct mount_op *op)
 	for (size_t i = 0; i < ARRAY_SIZE(op->propagation) && op->propagation[i]; i++)
 		put_value(out, "propagation", propagation_text(out->arena, op->propagation[i]));
 	if (op->flags)
-		put_value(out, "flags", bits_text(out->arena, flag_names, op->flags));
+		put_value(out, "flags", bits_text(out->arena, mount_flag_names, op->flags));
 	if (op->idmap) {
 		put_value(out, "idmap", op->idmap_recursive ? "all" : "one");
 		put_idmap(out, op->idmap);
@@ -360,7 +241,7 @@ static void print_root(struct printer *out, const struct plan *plan)
 	for (size_t i = 0; i < plan->protections_n; i++)
 		print_mount(out, &plan->protections[i]);
 	if (plan->root_readonly)
-		put(out, "protect root  [/root/readonly]\n");
+		printer_put(out, "protect root  [/root/readonly]\n");
 }
 
 static void print_names(struct printer *out, const struct plan *plan)
@@ -425,13 +306,13 @@ static void print_user(struct printer *out, const struct plan_process *process)
 {
 	printer_format(out, "user uid=%u gid=%u umask=%04o", process->uid, process->gid,
 		       process->umask);
-	put(out, process->set_groups ? " groups=" : " groups-kept");
+	printer_put(out, process->set_groups ? " groups=" : " groups-kept");
 	for (size_t i = 0; i < process->groups_n; i++)
 		printer_format(out, "%s%u", i ? "," : "", process->groups[i]);
-	put(out, "\n");
+	printer_put(out, "\n");
 	print_caps(out, &process->caps);
 	if (process->no_new_privileges)
-		put(out, "set no-new-privileges\n");
+		printer_put(out, "set no-new-privileges\n");
 	if (process->apparmor_profile)
 		printer_format(out, "label apparmor %s\n", process->apparmor_profile);
 	if (process->selinux_label)
@@ -449,17 +330,17 @@ static void print_process(struct printer *out, const struct plan *plan)
 		printer_format(out, "pass fds %u\n", plan->preserve_fds);
 	print_user(out, process);
 	if (plan->config->linux && plan->config->linux->seccomp)
-		put(out, "filter system-calls  [/linux/seccomp]\n");
+		printer_put(out, "filter system-calls  [/linux/seccomp]\n");
 	printer_format(out, "enter %s\n", process->cwd);
 	for (size_t i = 0; i < process->env.n; i++) {
-		put(out, "env");
+		printer_put(out, "env");
 		put_value(out, "set", process->env.items[i]);
-		put(out, "\n");
+		printer_put(out, "\n");
 	}
 	if (process->needs_home)
-		put(out, "env HOME from=/etc/passwd\n");
+		printer_put(out, "env HOME from=/etc/passwd\n");
 	print_hooks(out, plan, OCI_HOOK_START_CONTAINER);
-	put(out, "exec");
+	printer_put(out, "exec");
 	for (size_t i = 0; i < process->args.n; i++)
 		put_value(out, text_format(out->arena, "%zu", i), process->args.items[i]);
 	line_end(out, text_format(out->arena, "%s/args", process->where));
