@@ -8,12 +8,12 @@
  * restrictive one decides, in the kernel's own order of actions; where none does, the default.
  */
 #include "seccomp_parts.h"
+#include "syscall_table.h"
 
 #include <creel/error.h>
 #include <creel/log.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 
 /* Changes with every change of what this room makes of the same profile: caches are keyed by it. */
 #define COMPILER_VERSION 1
@@ -79,8 +79,6 @@ int plan_seccomp(struct arena *arena, const struct oci_seccomp *seccomp, const c
 
 const char *plan_seccomp_version(struct arena *arena)
 {
-	const struct scmp_version *version = seccomp_version();
-
-	return text_format(arena, "creel-%d libseccomp-%u.%u.%u native-%x", COMPILER_VERSION,
-			   version->major, version->minor, version->micro, seccomp_arch_native());
+	return text_format(arena, "creel-%d libseccomp-%s native-%x", COMPILER_VERSION,
+			   syscall_source, syscall_arch_native());
 }

@@ -3,21 +3,17 @@
  * rules that hold for them.
  */
 #include "seccomp_parts.h"
+#include "syscall_table.h"
 
 #include <creel/log.h>
 #include <ctype.h>
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define X32_BIT 0x40000000U
-
-/* Where calls are multiplexed their direct numbers came later; all lie in this window above the
- * base of the architecture. */
-#define DIRECT_FIRST 160
-#define DIRECT_LAST  480
 
 /* One rule of one number, before sorting. */
 struct entry {
@@ -30,9 +26,9 @@ struct entry {
 /* socketcall(2) and ipc(2): many calls behind one number. */
 struct multiplexer {
 	const char *name;
-	int first, last; /* libseccomp's pseudo numbers of the calls behind it, negated */
+	int first, last; /* of syscall_behind() */
 	uint64_t mask;	 /* what the kernel reads of the argument that says which */
-	int number;	 /* on this architecture, or negative */
+	int64_t number;	 /* on this architecture, or negative */
 	bool named;	 /* the profile has rules for the multiplexer itself */
 	bool decided;	 /* one of them holds for all its calls */
 };
@@ -46,7 +42,6 @@ struct resolver {
 	size_t n, room;
 	int64_t newest; /* number that the profile names, or -1 */
 	struct multiplexer multiplexers[2];
-	char **direct; /* names by number - DIRECT_FIRST, once needed */
 };
 
 /* The kernel's order (seccomp(2)): the lower, the more restrictive. */
@@ -104,36 +99,12 @@ static void add_entry(struct resolver *resolver, uint32_t number, const struct f
 	};
 }
 
-/* The number of a call that has both a direct number and one behind a multiplexer: libseccomp tells
- * the latter only. */
-static int direct_number(struct resolver *resolver, const char *name)
-{
-	int base = resolver->multiplexers[0].number >= 4000 ? 4000 : 0; /* MIPS o32 */
-
-	if (!resolver->direct) {
-		resolver->direct =
-		    arena_array(resolver->arena, DIRECT_LAST - DIRECT_FIRST, sizeof(char *));
-		for (int i = DIRECT_FIRST; i < DIRECT_LAST; i++) {
-			char *found = seccomp_syscall_resolve_num_arch(resolver->token, base + i);
-
-			if (found)
-				resolver->direct[i - DIRECT_FIRST] =
-				    arena_strdup(resolver->arena, found);
-			free(found);
-		}
-	}
-	for (int i = DIRECT_FIRST; i < DIRECT_LAST; i++)
-		if (text_equal(resolver->direct[i - DIRECT_FIRST], name))
-			return base + i;
-	return -1;
-}
-
-static struct multiplexer *multiplexer_of(struct resolver *resolver, int pseudo)
+static struct multiplexer *multiplexer_of(struct resolver *resolver, int behind)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(resolver->multiplexers); i++) {
 		struct multiplexer *mux = &resolver->multiplexers[i];
 
-		if (mux->number >= 0 && -pseudo >= mux->first && -pseudo <= mux->last)
+		if (mux->number >= 0 && behind >= mux->first && behind <= mux->last)
 			return mux;
 	}
 	return NULL;
@@ -144,7 +115,7 @@ static struct multiplexer *multiplexer_of(struct resolver *resolver, int pseudo)
  * look: a rule that opens must not depend on them, a rule that closes does not need to.  When the
  * profile speaks of the multiplexer itself, nothing is opened beyond its words.
  */
-static void add_multiplexed(struct resolver *resolver, const struct multiplexer *mux, int pseudo,
+static void add_multiplexed(struct resolver *resolver, const struct multiplexer *mux, int behind,
 			    const struct filter_rule *rule, size_t order)
 {
 	bool opens = rank_of(rule->action) > rank_of(resolver->default_action);
@@ -156,13 +127,13 @@ static void add_multiplexed(struct resolver *resolver, const struct multiplexer 
 	condition = arena_alloc(resolver->arena, sizeof(*condition));
 	condition->op = OCI_SECCOMP_MASKED_EQ;
 	condition->value = mux->mask;
-	condition->datum = (uint64_t)(-pseudo % 100);
+	condition->datum = (uint64_t)(behind % 100);
 	copy = arena_alloc(resolver->arena, sizeof(*copy));
 	*copy = (struct filter_rule){ .action = rule->action, .conditions = condition, .n = 1 };
 	add_entry(resolver, (uint32_t)mux->number, copy, order);
 }
 
-static void see_number(struct resolver *resolver, int number)
+static void see_number(struct resolver *resolver, int64_t number)
 {
 	if (number > resolver->newest)
 		resolver->newest = number;
@@ -173,14 +144,14 @@ static void see_number(struct resolver *resolver, int number)
 static void add_rule(struct resolver *resolver, const char *name, const struct filter_rule *rule,
 		     size_t order)
 {
-	int number = seccomp_syscall_resolve_name_arch(resolver->token, name);
-	const struct multiplexer *mux = number < 0 ? multiplexer_of(resolver, number) : NULL;
+	int64_t number = syscall_number(resolver->token, name);
+	int behind = syscall_behind(name);
+	const struct multiplexer *mux = multiplexer_of(resolver, behind);
 
 	if (mux) {
 		if (rule->action != resolver->default_action)
-			add_multiplexed(resolver, mux, number, rule, order);
+			add_multiplexed(resolver, mux, behind, rule, order);
 		see_number(resolver, mux->number);
-		number = direct_number(resolver, name);
 	}
 	if (number < 0)
 		return;
@@ -251,7 +222,7 @@ static void find_multiplexers(struct resolver *resolver)
 		struct multiplexer *mux = &resolver->multiplexers[i];
 
 		*mux = known[i];
-		mux->number = seccomp_syscall_resolve_name_arch(resolver->token, mux->name);
+		mux->number = syscall_number(resolver->token, mux->name);
 		list_each (const struct oci_seccomp_rule, rule, &resolver->seccomp->syscalls) {
 			if (!strings_has(&rule->names, mux->name))
 				continue;
@@ -360,7 +331,7 @@ static uint32_t arch_token(struct arena *arena, const char *name)
 
 	for (char *c = lower; *c; c++)
 		*c = (char)tolower(*c);
-	return seccomp_arch_resolve_name(lower);
+	return syscall_arch_token(lower);
 }
 
 static void add_token(uint32_t *tokens, size_t *n, uint32_t token)
@@ -388,7 +359,7 @@ static void add_x32(const struct resolver *common, bool listed, struct filter_ar
 {
 	struct resolver resolver = *common;
 
-	resolver.token = SCMP_ARCH_X32;
+	resolver.token = SYSCALL_ARCH_X32;
 	if (listed) {
 		add_space(&resolver, X32_BIT, arch);
 		return;
@@ -412,7 +383,7 @@ static void note_unknown(const struct oci_seccomp *seccomp)
 		return;
 	list_each (const struct oci_seccomp_rule, rule, &seccomp->syscalls)
 		for (size_t i = 0; i < rule->names.n; i++)
-			if (seccomp_syscall_resolve_name(rule->names.items[i]) == __NR_SCMP_ERROR)
+			if (!syscall_is_known(rule->names.items[i]))
 				log_debug("the system call \"%s\" of the profile is unknown here "
 					  "and left out",
 					  rule->names.items[i]);
@@ -432,11 +403,11 @@ struct filter_arch *plan_seccomp_rules(struct arena *arena, const struct oci_sec
 	size_t tokens_n = 0;
 
 	note_unknown(seccomp);
-	add_token(tokens, &tokens_n, seccomp_arch_native());
+	add_token(tokens, &tokens_n, syscall_arch_native());
 	for (size_t i = 0; i < seccomp->architectures.n; i++) {
 		uint32_t token = arch_token(arena, seccomp->architectures.items[i]);
 
-		/* A libseccomp that does not know it runs on no machine that has it. */
+		/* What libseccomp does not know runs on no machine that has it. */
 		if (token != 0)
 			add_token(tokens, &tokens_n, token);
 	}
@@ -446,7 +417,7 @@ struct filter_arch *plan_seccomp_rules(struct arena *arena, const struct oci_sec
 		struct resolver resolver = common;
 		struct filter_arch *arch = &archs[*n];
 
-		if (tokens[i] == SCMP_ARCH_X32)
+		if (tokens[i] == SYSCALL_ARCH_X32)
 			continue;
 		arch->token = tokens[i];
 		/* Each name gives two calls at most (itself and a multiplexer), each call two
@@ -455,8 +426,8 @@ struct filter_arch *plan_seccomp_rules(struct arena *arena, const struct oci_sec
 		    arena_array(arena, 8 * count_names(seccomp) + 16, sizeof(*arch->ranges));
 		resolver.token = tokens[i];
 		add_space(&resolver, 0, arch);
-		if (tokens[i] == SCMP_ARCH_X86_64)
-			add_x32(&common, has_token(tokens, tokens_n, SCMP_ARCH_X32), arch);
+		if (tokens[i] == AUDIT_ARCH_X86_64)
+			add_x32(&common, has_token(tokens, tokens_n, SYSCALL_ARCH_X32), arch);
 		(*n)++;
 	}
 	return archs;
