@@ -32,5 +32,8 @@ struct exec {
 
 /* Opens the container (locked shared), reads the record, plans the process. */
 int exec_load(struct exec *exec, struct error *err) must_check;
+/* TEXT, "UID" or "UID:GID" in decimal, to USER; nothing else is taken. */
+int exec_parse_user(const char *text, struct oci_user *user, struct arena *arena,
+		    struct error *err) must_check;
 /* Hands the seccomp listener of the new process to its agent, and tells the process to go on. */
 int exec_pass_listener(struct exec *exec, int number, struct error *err) must_check;

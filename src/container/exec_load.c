@@ -44,8 +44,7 @@ static int refuse(const struct exec *exec, struct error *err)
 
 /* ---- the process ---- */
 
-static int parse_user(const char *text, struct oci_user *user, struct arena *arena,
-		      struct error *err)
+int exec_parse_user(const char *text, struct oci_user *user, struct arena *arena, struct error *err)
 {
 	const char *colon = strchr(text, ':');
 	char *uid =
@@ -108,7 +107,7 @@ static int apply_options(struct exec *exec, struct oci_process *process, struct 
 		process->cwd = (char *)options->cwd;
 	for (size_t i = 0; i < options->env.n; i++)
 		strings_add(arena, &process->env, options->env.items[i]);
-	if (options->user && parse_user(options->user, process->user, arena, err) < 0)
+	if (options->user && exec_parse_user(options->user, process->user, arena, err) < 0)
 		return -1;
 	if (options->additional_gids.n > 0 &&
 	    add_groups(&options->additional_gids, process->user, arena, err) < 0)
