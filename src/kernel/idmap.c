@@ -14,10 +14,10 @@
 #include <creel/arena.h>
 #include <creel/error.h>
 #include <creel/fd.h>
-#include <creel/file.h>
 #include <creel/procfs.h>
 #include <creel/text.h>
 
+#include "idmap_parts.h"
 #include "syscalls.h"
 
 /* The kernel takes 340 lines (UID_GID_MAP_MAX_EXTENTS); a line is three numbers of ten digits at
@@ -35,50 +35,6 @@ struct kind {
 
 static const struct kind kind_uid = { "uid_map", "newuidmap", "/etc/subuid", "user" };
 static const struct kind kind_gid = { "gid_map", "newgidmap", "/etc/subgid", "group" };
-
-/* Our name in /etc/passwd.  getpwuid(3) would load NSS modules, which a static program cannot. */
-static const char *own_name(struct arena *arena, const char *uid)
-{
-	struct error ignored = { 0 };
-	char *lines = file_read(arena, AT_FDCWD, "/etc/passwd", (size_t)1 << 20, NULL, &ignored);
-	char *rest = NULL;
-
-	for (char *line = lines ? strtok_r(lines, "\n", &rest) : NULL; line;
-	     line = strtok_r(NULL, "\n", &rest)) {
-		char *name = strsep(&line, ":");
-
-		strsep(&line, ":");
-		if (text_equal(strsep(&line, ":"), uid))
-			return name;
-	}
-	return uid;
-}
-
-/* Says which range TABLE gives us: lines are "name-or-uid:first:count". */
-static void describe_subids(const struct kind *kind, char *text, size_t size)
-{
-	auto_arena arena = { 0 };
-	struct error ignored = { 0 };
-	char *lines = file_read(&arena, AT_FDCWD, kind->table, (size_t)1 << 20, NULL, &ignored);
-	char uid[16], *rest = NULL;
-
-	snprintf(uid, sizeof(uid), "%u", getuid());
-
-	const char *name = own_name(&arena, uid);
-
-	if (lines)
-		snprintf(text, size, "%s has no range for %.32s", kind->table, name);
-	else
-		snprintf(text, size, "%s cannot be read", kind->table);
-	for (char *line = lines ? strtok_r(lines, "\n", &rest) : NULL; line;
-	     line = strtok_r(NULL, "\n", &rest)) {
-		const char *owner = strsep(&line, ":");
-
-		if (line && (text_equal(owner, uid) || text_equal(owner, name)))
-			snprintf(text, size, "%s gives %.32s the range %.32s", kind->table, owner,
-				 line);
-	}
-}
 
 static int explain(const struct kind *kind, const struct idmap_range *ranges, size_t n,
 		   bool deny_setgroups, int errnum, struct error *err)
@@ -170,7 +126,7 @@ static int helper_failed(const struct kind *kind, int output, struct error *err)
 	if (n > 0 && said[n - 1] == '\n')
 		said[n - 1] = '\0';
 	error_clean_text(clean, sizeof(clean), said);
-	describe_subids(kind, subids, sizeof(subids));
+	idmap_describe_subids(kind->table, getuid(), subids, sizeof(subids));
 	error_system(err, EPERM, "cannot write the %s id map: %s", kind->name,
 		     clean[0] ? clean : kind->helper);
 	return error_hint(err, "%s; it must cover every id of the map but the own one", subids);
