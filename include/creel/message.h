@@ -60,7 +60,8 @@ int message_send(int channel, enum message_kind kind, int number, int fd,
 		 struct error *err) must_check;
 /* Sends ERR; the last thing that a dying S or I says, so trouble is ignored. */
 void message_send_error(int channel, const struct error *err);
-/* 1 received, 0 end of file, -1 error.  *FD as channel_receive(). */
+/* 1 received, 0 end of file, -1 error.  *FD as channel_receive().  Kinds are known ones and texts
+ * end, whoever sent them: anything else is EPROTO. */
 int message_receive(int channel, struct message *message, int *fd, int timeout_ms,
 		    struct error *err) must_check;
 /* Waits for exactly KIND; end of file or anything else is an error. */
