@@ -14,6 +14,12 @@ struct error;
 /* AppArmor: "exec PROFILE" ("stack PROFILE" when STACK), read back.  "unconfined" is a profile like
  * others. */
 int label_apparmor_exec(int procfs, const char *profile, bool stack, struct error *err) must_check;
+/*
+ * Leaves the AppArmor profile that the host has for creel itself, when it is one that allows
+ * everything ("unconfined" mode) and is there for a right that unconfined programs lack (user
+ * namespaces).  Whether this process is now without a profile and was not before.
+ */
+bool label_apparmor_leave(void);
 /* SELinux: the label of the next exec; the error names `/proc/self/attr/exec` in back-quotes, as
  * engines expect. */
 int label_selinux_exec(int procfs, const char *label, struct error *err) must_check;

@@ -91,6 +91,29 @@ int label_apparmor_exec(int procfs, const char *profile, bool stack, struct erro
 	return 0;
 }
 
+bool label_apparmor_leave(void)
+{
+	struct error err = { 0 };
+	const char *name = "self/attr/apparmor/current";
+	auto_fd procfs = procfs_open(&err);
+	char now[LABEL_MAX];
+	const char *mode;
+
+	if (procfs < 0 || procfs_read(procfs, name, now, sizeof(now)) < 0) {
+		error_ignore(&err, "without AppArmor there is nothing to leave");
+		return false;
+	}
+	/* A profile that confines is somebody's decision, and "unconfined" has no mode. */
+	mode = strstr(now, " (unconfined)");
+	if (!mode)
+		return false;
+	if (procfs_write(procfs, name, "changeprofile unconfined", &err) < 0) {
+		error_ignore(&err, "the caller says what it could not do");
+		return false;
+	}
+	return true;
+}
+
 /*
  * "user:role:type" up to the third colon.  The level behind it is shown in the kernel's own order
  * ("c2,c1" as "c1,c2"), so that it cannot be compared as text.

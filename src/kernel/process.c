@@ -14,6 +14,7 @@
 
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/label.h>
 #include <creel/procfs.h>
 #include <creel/text.h>
 
@@ -119,9 +120,27 @@ int process_open(pid_t pid, struct error *err)
 	return fd;
 }
 
+/*
+ * The profiles that engines give to containers take signals from unconfined programs, runc and crun
+ * by name.  So with EACCES creel leaves the profile that it has only for its user namespaces.
+ */
+static int send_signal(int pidfd, int signal)
+{
+	int result = (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+
+	if (result < 0 && errno == EACCES) {
+		bool left = label_apparmor_leave();
+
+		errno = EACCES;
+		if (left)
+			result = (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+	}
+	return result;
+}
+
 int process_signal(int pidfd, int signal, struct error *err)
 {
-	if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0) {
+	if (send_signal(pidfd, signal) < 0) {
 		char name[32];
 
 		error_system(err, errno, "cannot send %s to the process",
