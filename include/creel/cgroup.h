@@ -27,7 +27,8 @@ struct cgroup_write {
 	const char *value;
 	const char *controller; /* "memory"; NULL for cgroup.* */
 	unsigned int flags;
-	const char *where; /* JSON pointer */
+	const char *unless; /* nothing is written where the cgroup has this file; or NULL */
+	const char *where;  /* JSON pointer */
 };
 
 struct cgroup_writes {
@@ -101,6 +102,9 @@ int cgroup_pids(struct arena *arena, int fd, pid_t **pids, size_t *n, struct err
 
 /* "12 sh (do_wait), 13 cat (pipe_read) and 3 more": the processes in it and below, for messages. */
 void cgroup_describe(int fd, char *text, size_t size);
+
+/* Whether the cgroup has FILE; NULL is no file. */
+bool cgroup_has(int fd, const char *file);
 
 /* Reads one file of the cgroup, without the last newline; NULL when it does not exist. */
 char *cgroup_read(struct arena *arena, int fd, const char *file);

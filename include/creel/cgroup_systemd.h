@@ -6,9 +6,10 @@
  *
  * The manager of the user is asked when we are not root of the user namespace that systemd runs in,
  * else the manager of the system; its private socket first, since that works without a bus daemon
- * and does not queue behind others, then the bus. Each function has ONE deadline for all that it
- * does: TIMEOUT_MS, or 10 s when that is not positive; past it the error is ERROR_SYSTEM with
- * ETIMEDOUT and says what was waited for.
+ * and does not queue behind others, then the bus.  TIMEOUT_MS, or 10 s when that is not positive,
+ * is how long systemd may be silent (one that is busy with other units is not), and ten times that
+ * is the limit for all that a function does; past it the error is ERROR_SYSTEM with ETIMEDOUT and
+ * says what was waited for.
  */
 #pragma once
 
@@ -25,6 +26,7 @@ struct systemd_property {
 	const char *name;      /* "MemoryMax" */
 	const char *signature; /* "t", "s", "b", "as", "ay", "a(ss)" ... */
 	struct strings values; /* one text an element of the signature's basic types, in order */
+	const char *with;      /* only where the unit's cgroup has this file; NULL: everywhere */
 	const char *where;
 };
 

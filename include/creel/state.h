@@ -94,6 +94,7 @@ void state_read_remains(struct arena *arena, int dir, struct state *state);
  * running. */
 int state_mark_unstarted(int dir, struct error *err) must_check;
 int state_mark_started(int dir, struct error *err) must_check;
+bool state_is_unstarted(int dir);
 
 int exec_record_write(int dir, const struct exec_record *record, struct error *err) must_check;
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record,

@@ -94,21 +94,27 @@ static bool hinders(const struct systemd_property *property)
 	return false;
 }
 
-/* The properties that are in the way of the set-up, or the others, in their order. */
-static size_t select_properties(const struct create *create, bool hinder,
+/* The properties that are in the way of the set-up or depend on the unit's cgroup, or the others,
+ * in their order. */
+static size_t select_properties(const struct create *create, bool late,
 				struct systemd_property **selected)
 {
 	const struct plan_cgroup *plan = &create->plan.cgroup;
 	size_t n = 0;
 
 	*selected = arena_array(create->runtime->arena, plan->properties_n, sizeof(**selected));
-	for (size_t i = 0; i < plan->properties_n; i++)
-		if (hinders(&plan->properties[i]) == hinder)
-			(*selected)[n++] = plan->properties[i];
+	for (size_t i = 0; i < plan->properties_n; i++) {
+		const struct systemd_property *property = &plan->properties[i];
+
+		if ((property->with || hinders(property)) != late)
+			continue;
+		if (!property->with || cgroup_has(create->cgroup.fd, property->with))
+			(*selected)[n++] = *property;
+	}
 	return n;
 }
 
-/* One call for nearly everything; a second one only for tiny limits. */
+/* One call for nearly everything; a second one only for tiny limits and for BFQ. */
 int create_make_unit_limits(struct create *create, struct error *err)
 {
 	const struct plan_cgroup *plan = &create->plan.cgroup;

@@ -124,9 +124,14 @@ int verb_start(struct runtime *runtime, const char *id, struct error *err)
 	auto_container container = { .dir = -1 };
 	struct create create;
 
-	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0 ||
-	    refuse(&container, err) < 0)
+	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
 		return -1;
+	if (refuse(&container, err) < 0) {
+		/* Its init ended while it waited for us. */
+		if (container.status == OCI_STATUS_STOPPED && state_is_unstarted(container.dir))
+			oom_blame(runtime, container.state.cgroup, NULL, "container init", err);
+		return -1;
+	}
 	/* The init checks nothing about us: that it is the right one is for us to know. */
 	auto_fd init = container_init_open(runtime, &container, err);
 

@@ -142,6 +142,11 @@ int state_mark_unstarted(int dir, struct error *err)
 	return make_mark(dir, STATE_START_SOCKET, "run", err);
 }
 
+bool state_is_unstarted(int dir)
+{
+	return faccessat(dir, STATE_START_SOCKET, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int state_mark_started(int dir, struct error *err)
 {
 	if (unlinkat(dir, STATE_START_SOCKET, 0) < 0 && errno != ENOENT)

@@ -32,6 +32,21 @@ static struct cgroup_writes snapshot(struct arena *arena, int cgroup,
 	return old;
 }
 
+static size_t select_properties(struct arena *arena, int cgroup, const struct plan_cgroup *plan,
+				struct systemd_property **selected)
+{
+	size_t n = 0;
+
+	*selected = arena_array(arena, plan->properties_n, sizeof(**selected));
+	for (size_t i = 0; i < plan->properties_n; i++) {
+		const struct systemd_property *property = &plan->properties[i];
+
+		if (!property->with || cgroup_has(cgroup, property->with))
+			(*selected)[n++] = *property;
+	}
+	return n;
+}
+
 /*
  * The files first: the kernel refuses what it does not like, where systemd only logs it.  Then
  * systemd, or its next reload would bring the old limits back; when it does not take them, they
@@ -42,11 +57,12 @@ static int update_unit(struct runtime *runtime, const struct state *state, int c
 {
 	struct cgroup_writes old = snapshot(runtime->arena, cgroup, &plan->writes);
 	struct error trouble = { 0 };
+	struct systemd_property *properties;
+	size_t n = select_properties(runtime->arena, cgroup, plan, &properties);
 
 	if (cgroup_write_all(cgroup, &plan->writes, true, err) < 0)
 		return -1;
-	if (systemd_set_properties(state->unit, plan->properties, plan->properties_n,
-				   runtime->timeout_ms, err) == 0)
+	if (systemd_set_properties(state->unit, properties, n, runtime->timeout_ms, err) == 0)
 		return 0;
 	if (cgroup_write_all(cgroup, &old, false, &trouble) < 0)
 		error_ignore(&trouble, "why systemd did not take the limits matters more");

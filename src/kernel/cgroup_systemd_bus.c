@@ -1,7 +1,9 @@
 /*
- * The connection to systemd: loading libsystemd, finding the manager, and calls that end by one
- * deadline.  sd-bus's own waits are not used where they have no limit: opening a bus, flushing and
- * closing it.
+ * The connection to systemd: loading libsystemd, finding the manager, and calls that end by a
+ * deadline.  It counts silence: systemd does everything one after the other, and a hundred
+ * containers at once wait for each other's units without anything being wrong.  sd-bus's own waits
+ * are not used where they have no limit (opening a bus, flushing and closing it), nor where they
+ * have a fixed one (calls).
  */
 #include "systemd_bus.h"
 
@@ -30,6 +32,8 @@ enum {
 	ADDRESS_SIZE = 512,
 	FIRST_PAUSE_US = 1000,
 	LAST_PAUSE_US = 50000,
+	/* However much systemd does for others: so many times the timeout, and it is an error. */
+	PATIENCE = 10,
 };
 
 static uint64_t now_us(void)
@@ -53,10 +57,37 @@ bool systemd_timed_out(const struct systemd_bus *bus)
 	return now_us() >= bus->deadline_us;
 }
 
+/* A sign of life, of whatever kind. */
+static void heard(struct systemd_bus *bus)
+{
+	uint64_t later = now_us() + (uint64_t)bus->timeout_ms * 1000;
+
+	bus->deadline_us = later < bus->end_us ? later : bus->end_us;
+}
+
+/* Handles one message, or waits for one until the deadline; a negative errno when the connection
+ * is lost. */
+static int process(struct systemd_bus *bus)
+{
+	const struct systemd_library *lib = &bus->library;
+	int result = lib->sd_bus_process(bus->bus, NULL);
+
+	if (result > 0)
+		heard(bus);
+	else if (result == 0 && !systemd_timed_out(bus))
+		result = lib->sd_bus_wait(bus->bus, left_us(bus));
+	return result == -EINTR ? 0 : result;
+}
+
 static int did_not_answer(const struct systemd_bus *bus, const char *goal, struct error *err)
 {
 	int tenths = bus->timeout_ms / 100;
 
+	if (now_us() >= bus->end_us) {
+		error_system(err, ETIMEDOUT, "systemd is busy, and did not come to %s in %d s",
+			     goal, PATIENCE * tenths / 10);
+		return error_hint(err, "see \"systemctl list-jobs\" and the journal");
+	}
 	error_system(err, ETIMEDOUT, "systemd did not answer in %d.%d s: waited for %s",
 		     tenths / 10, tenths % 10, goal);
 	return error_hint(err, "it or its bus is overloaded or stopped; see \"systemctl "
@@ -201,7 +232,7 @@ static int become_ready(struct systemd_bus *bus)
 	const struct systemd_library *lib = &bus->library;
 
 	for (;;) {
-		int result = lib->sd_bus_process(bus->bus, NULL);
+		int result = process(bus);
 
 		if (result < 0)
 			return result;
@@ -209,10 +240,6 @@ static int become_ready(struct systemd_bus *bus)
 			return 0;
 		if (systemd_timed_out(bus))
 			return -ETIMEDOUT;
-		if (result == 0)
-			result = lib->sd_bus_wait(bus->bus, left_us(bus));
-		if (result < 0 && result != -EINTR)
-			return result;
 	}
 }
 
@@ -245,8 +272,8 @@ static int connect_to(struct systemd_bus *bus, const struct address *address)
 	return result;
 }
 
-/* JobRemoved(id, job, unit, result) of our job.  What comes before our answer is dispatched after
- * it. */
+/* JobRemoved(id, job, unit, result) of our job.  systemd answers the call that makes a job before
+ * it runs the job, so its path is known by now. */
 static int on_job_removed(sd_bus_message *message, void *argument, sd_bus_error *unused)
 {
 	struct systemd_bus *bus = argument;
@@ -324,7 +351,8 @@ int systemd_open(struct systemd_bus *bus, int timeout_ms, struct error *err)
 	*bus = (struct systemd_bus){
 		.timeout_ms = timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS,
 	};
-	bus->deadline_us = now_us() + (uint64_t)bus->timeout_ms * 1000;
+	bus->end_us = now_us() + (uint64_t)bus->timeout_ms * 1000 * PATIENCE;
+	heard(bus);
 	if (load_library(&bus->library, err) < 0)
 		return -1;
 	return systemd_reopen(bus, err);
@@ -374,6 +402,15 @@ static void keep_refusal(const sd_bus_error *failure, struct systemd_refusal *re
 	refusal->is_answer = is_answer(refusal->name);
 }
 
+/* A call that waits for its answer. */
+struct call {
+	struct systemd_bus *bus;
+	char type;
+	bool ended;
+	int result; /* a negative errno, if it failed */
+	struct systemd_refusal *refusal;
+};
+
 static int read_answer(struct systemd_bus *bus, sd_bus_message *reply, char type)
 {
 	const char *path = NULL;
@@ -388,19 +425,46 @@ static int read_answer(struct systemd_bus *bus, sd_bus_message *reply, char type
 	return result;
 }
 
+static int on_answer(sd_bus_message *reply, void *argument, sd_bus_error *unused)
+{
+	struct call *call = argument;
+	const sd_bus_error *failure = call->bus->library.sd_bus_message_get_error(reply);
+
+	(void)unused;
+	call->ended = true;
+	if (failure) {
+		keep_refusal(failure, call->refusal);
+		call->result = -ECONNRESET;
+	} else {
+		call->result = read_answer(call->bus, reply, call->type);
+	}
+	return 0;
+}
+
+/* Until its answer has come.  Without the slot, one that comes too late is dropped. */
+static int exchange(struct call *call, sd_bus_message *message)
+{
+	struct systemd_bus *bus = call->bus;
+	sd_bus_slot *slot = NULL;
+	int result =
+	    bus->library.sd_bus_call_async(bus->bus, &slot, message, on_answer, call, UINT64_MAX);
+
+	while (result >= 0 && !call->ended && !systemd_timed_out(bus))
+		result = process(bus);
+	bus->library.sd_bus_slot_unref(slot);
+	if (call->ended)
+		return call->result;
+	return result < 0 ? result : -ETIMEDOUT;
+}
+
 int systemd_call(struct systemd_bus *bus, sd_bus_message *message, const char *goal, char type,
 		 struct systemd_refusal *refusal, struct error *err)
 {
-	const struct systemd_library *lib = &bus->library;
-	sd_bus_error failure = SD_BUS_ERROR_NULL;
-	sd_bus_message *reply = NULL;
-	int result = lib->sd_bus_call(bus->bus, message, left_us(bus), &failure, &reply);
+	struct call call = { .bus = bus, .type = type, .refusal = refusal };
+	int result;
 
-	keep_refusal(&failure, refusal);
-	lib->sd_bus_error_free(&failure);
-	if (result >= 0)
-		result = read_answer(bus, reply, type);
-	lib->sd_bus_message_unref(reply);
+	*refusal = (struct systemd_refusal){ .is_answer = false };
+	result = exchange(&call, message);
 	if (result >= 0)
 		return 0;
 	if (systemd_timed_out(bus))
@@ -412,18 +476,14 @@ int systemd_call(struct systemd_bus *bus, sd_bus_message *message, const char *g
 
 int systemd_wait(struct systemd_bus *bus, const char *goal, struct error *err)
 {
-	const struct systemd_library *lib = &bus->library;
-
 	while (!bus->job.result[0]) {
-		int result = lib->sd_bus_process(bus->bus, NULL);
+		int result = process(bus);
 
-		if (result == 0 && !systemd_timed_out(bus))
-			result = lib->sd_bus_wait(bus->bus, left_us(bus));
 		if (bus->job.result[0])
 			break;
 		if (systemd_timed_out(bus))
 			return did_not_answer(bus, goal, err);
-		if (result < 0 && result != -EINTR)
+		if (result < 0)
 			return error_system(err, ENOTCONN,
 					    "the connection to systemd broke while "
 					    "waiting for %s",

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <creel/error.h>
 #include <creel/fd.h>
@@ -59,6 +60,13 @@ static int explain_missing(int fd, const struct cgroup_write *write, struct erro
 				  write->file, write->controller);
 		error_hint(err,
 			   "enable it in the cgroup.subtree_control of every parent of the cgroup");
+		return error_at(err, write->where);
+	}
+	if (write->unless) {
+		error_unsupported(err, "neither %s nor %s can be set: no cgroup has these files",
+				  write->unless, write->file);
+		error_hint(err, "load the module bfq and make it the disk's scheduler, or boot a "
+				"kernel with CONFIG_BLK_CGROUP_IOCOST");
 		return error_at(err, write->where);
 	}
 	error_unsupported(err, "%s can't be set: this kernel has no such file in a cgroup",
@@ -162,6 +170,11 @@ static void restore_one(int fd, const struct cgroup_write *write, const char *ol
 		error_ignore(&err, "the failure that made us restore is the one to report");
 }
 
+bool cgroup_has(int fd, const char *file)
+{
+	return file && faccessat(fd, file, F_OK, 0) == 0;
+}
+
 int cgroup_write_all(int fd, const struct cgroup_writes *writes, bool restore, struct error *err)
 {
 	auto_arena arena = { 0 };
@@ -170,7 +183,7 @@ int cgroup_write_all(int fd, const struct cgroup_writes *writes, bool restore, s
 	for (size_t i = 0; i < writes->n; i++) {
 		const struct cgroup_write *write = &writes->items[i];
 
-		if (!write->file)
+		if (!write->file || cgroup_has(fd, write->unless))
 			continue;
 		/* A file that cannot be read (memory.reclaim) is an order, not a setting. */
 		if (restore)

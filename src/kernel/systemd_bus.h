@@ -23,7 +23,7 @@ struct error;
 	X(sd_bus_is_ready)                                                                         \
 	X(sd_bus_process)                                                                          \
 	X(sd_bus_wait)                                                                             \
-	X(sd_bus_call)                                                                             \
+	X(sd_bus_call_async)                                                                       \
 	X(sd_bus_call_method_async)                                                                \
 	X(sd_bus_close_unref)                                                                      \
 	X(sd_bus_match_signal_async)                                                               \
@@ -34,8 +34,9 @@ struct error;
 	X(sd_bus_message_close_container)                                                          \
 	X(sd_bus_message_read)                                                                     \
 	X(sd_bus_message_unref)                                                                    \
-	X(sd_bus_error_free)                                                                       \
+	X(sd_bus_message_get_error)                                                                \
 	X(sd_bus_get_property_string)                                                              \
+	X(sd_bus_slot_unref)                                                                       \
 	X(sd_bus_path_encode)
 
 struct systemd_library {
@@ -55,7 +56,8 @@ struct systemd_bus {
 	sd_bus *bus;
 	bool direct; /* to the manager itself: no daemon between, so no names and no match rules */
 	int timeout_ms;
-	uint64_t deadline_us;
+	uint64_t deadline_us; /* of the silence: later with each sign of life */
+	uint64_t end_us;      /* of everything */
 	struct systemd_job job;
 };
 
@@ -66,9 +68,9 @@ struct systemd_refusal {
 	char text[256];
 };
 
-/* Connects within TIMEOUT_MS; all later calls share what is left of it. */
+/* Connects.  No wait on this connection lasts longer than a silence of TIMEOUT_MS. */
 int systemd_open(struct systemd_bus *bus, int timeout_ms, struct error *err) must_check;
-/* Connects again within what is left, after the connection was lost; the job is kept. */
+/* Connects again after the connection was lost; the job is kept. */
 int systemd_reopen(struct systemd_bus *bus, struct error *err) must_check;
 void systemd_close(struct systemd_bus *bus);
 #define auto_bus cleanup_with(systemd_close) struct systemd_bus

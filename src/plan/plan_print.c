@@ -88,6 +88,8 @@ static void print_cgroup_place(struct printer *out, const struct plan_cgroup *cg
 		line_begin(out, "property", property->name);
 		put_value(out, property->signature,
 			  strings_joined(out->arena, &property->values, ","));
+		if (property->with)
+			put_value(out, "with", property->with);
 		line_end(out, property->where);
 	}
 }
@@ -165,6 +167,8 @@ static void print_limits(struct printer *out, const struct plan_cgroup *cgroup)
 		} else {
 			line_begin(out, "enable", write->controller);
 		}
+		if (write->unless)
+			put_value(out, "unless", write->unless);
 		if (write->flags & CGROUP_MISSING_IS_FINE)
 			put_value(out, "if", "exists");
 		line_end(out, write->where);

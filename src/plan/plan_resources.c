@@ -12,6 +12,8 @@
 /* How systemd writes "no limit" for a property of type t. */
 #define INFINITE "18446744073709551615"
 
+#define BFQ_WEIGHT "io.bfq.weight"
+
 /* What every part of this file works on. */
 struct target {
 	struct arena *arena;
@@ -152,8 +154,47 @@ static const char *io_weight(struct arena *arena, uint64_t weight)
 	return text_format(arena, "%llu", (unsigned long long)(1 + (weight - 10) * 9999 / 990));
 }
 
-/* BFQ has a file of its own, which exists while its module is loaded; io.weight belongs to the
- * iocost controller. */
+/*
+ * What systemd turns into WEIGHT for BFQ: it knows one weight, of io.weight's scale, and writes
+ * both files.  Source: systemd, BFQ_WEIGHT() in cgroup-util.h.
+ */
+static const char *bfq_property(struct arena *arena, uint64_t weight)
+{
+	return text_format(
+	    arena, "%llu",
+	    (unsigned long long)(weight <= 100 ? weight : 100 + (weight - 100) * 11));
+}
+
+/* BFQ has a file of its own, which exists while its module is loaded, and a scale of its own;
+ * io.weight belongs to the iocost controller.  DEVICE is "MAJ:MIN " or "". */
+static void plan_io_weight(const struct target *to, const char *device, uint64_t weight,
+			   const char *where)
+{
+	struct cgroup_write *write;
+
+	write =
+	    plan_write(to->arena, to->plan, BFQ_WEIGHT,
+		       text_format(to->arena, "%s%llu", device, (unsigned long long)weight), where);
+	write->flags = CGROUP_MISSING_IS_FINE | CGROUP_LINES;
+	write =
+	    plan_write(to->arena, to->plan, "io.weight",
+		       text_format(to->arena, "%s%s", device, io_weight(to->arena, weight)), where);
+	write->flags = CGROUP_LINES;
+	write->unless = BFQ_WEIGHT;
+}
+
+static void plan_io_property(const struct target *to, const char *value, const char *bfq,
+			     const char *where)
+{
+	struct systemd_property *property;
+
+	if (value)
+		plan_property(to->arena, to->plan, "IOWeight", "t", value, where);
+	property = plan_property(to->arena, to->plan, "IOWeight", "t", bfq, where);
+	if (property)
+		property->with = BFQ_WEIGHT;
+}
+
 static int plan_io_weights(const struct target *to, const struct oci_block_io *io,
 			   struct error *err)
 {
@@ -163,12 +204,9 @@ static int plan_io_weights(const struct target *to, const struct oci_block_io *i
 	if (io->leaf_weight.value > 0)
 		return leaf_weight_error(at(to, "/blockIO/leafWeight"), err);
 	if (io->weight.value >= 10) {
-		plan_write(to->arena, to->plan, "io.bfq.weight",
-			   text_format(to->arena, "%llu", (unsigned long long)io->weight.value),
-			   where)
-		    ->flags = CGROUP_MISSING_IS_FINE;
-		add_limit(to, "io.weight", "IOWeight", io_weight(to->arena, io->weight.value),
-			  where, 0);
+		plan_io_weight(to, "", io->weight.value, where);
+		plan_io_property(to, io_weight(to->arena, io->weight.value),
+				 bfq_property(to->arena, io->weight.value), where);
 	}
 	list_each (const struct oci_weight_device, device, &io->weight_device) {
 		const char *device_at =
@@ -177,12 +215,11 @@ static int plan_io_weights(const struct target *to, const struct oci_block_io *i
 		if (device->leaf_weight.value > 0)
 			return leaf_weight_error(device_at, err);
 		if (device->weight.value >= 10)
-			plan_write(to->arena, to->plan, "io.weight",
-				   text_format(to->arena, "%lld:%lld %s",
-					       (long long)device->major.value,
-					       (long long)device->minor.value,
-					       io_weight(to->arena, device->weight.value)),
-				   device_at);
+			plan_io_weight(to,
+				       text_format(to->arena, "%lld:%lld ",
+						   (long long)device->major.value,
+						   (long long)device->minor.value),
+				       device->weight.value, device_at);
 	}
 	return 0;
 }
@@ -320,6 +357,8 @@ static void plan_unified_property(const struct target *to, const struct string_p
 {
 	uint64_t number = 0;
 
+	if (strcmp(pair->key, BFQ_WEIGHT) == 0 && text_parse_uint(pair->value, 1000, &number))
+		plan_io_property(to, NULL, bfq_property(to->arena, number), where);
 	for (size_t i = 0; i < ARRAY_SIZE(unified_rows); i++) {
 		if (strcmp(unified_rows[i].file, pair->key) != 0)
 			continue;

@@ -101,6 +101,20 @@ def require_program(name):
     return path
 
 
+@contextlib.contextmanager
+def bfq():
+    """The disk with BFQ as its scheduler: cgroups have io.bfq.weight while its module is loaded."""
+    scheduler = pathlib.Path("/sys/block/vda/queue/scheduler")
+    before = scheduler.read_text().split("[")[1].split("]")[0]
+    subprocess.run(["modprobe", "bfq"], check=True, timeout=60)
+    scheduler.write_text("bfq")
+    try:
+        yield
+    finally:
+        scheduler.write_text(before)
+        subprocess.run(["modprobe", "--remove", "bfq"], check=True, timeout=60)
+
+
 def stat_fields(pid):
     """The fields of /proc/PID/stat behind the name: state, ppid, ...  None when it is gone."""
     try:

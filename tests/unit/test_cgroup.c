@@ -392,6 +392,50 @@ static void test_a_failed_write_restores_the_others(void **state)
 	close(cgroup.fd);
 }
 
+/* A plain directory does for what only depends on which files there are. */
+static void test_one_file_instead_of_another(void **state)
+{
+	char path[] = "/tmp/creel-cgroup-XXXXXX";
+	auto_fd dir = mkdtemp(path) ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct cgroup_write items[] = {
+		{ .file = "io.bfq.weight",
+		  .value = "50",
+		  .controller = "io",
+		  .flags = CGROUP_MISSING_IS_FINE },
+		{ .file = "io.weight",
+		  .value = "400",
+		  .controller = "io",
+		  .unless = "io.bfq.weight",
+		  .where = "/blockIO/weight" },
+	};
+	const struct cgroup_writes writes = { items, ARRAY_SIZE(items) };
+	auto_arena arena = { 0 };
+	struct error err = { 0 };
+
+	(void)state;
+	check(dir >= 0);
+	check_int(file_replace(dir, "cgroup.controllers", "io\n", 3, 0600, false, &err), 0);
+	check_int(cgroup_write_all(dir, &writes, true, &err), -1);
+	check_int(err.kind, ERROR_UNSUPPORTED);
+	check_text(err.what,
+		   "neither io.bfq.weight nor io.weight can be set: no cgroup has these files");
+	check_text(err.where, "/blockIO/weight");
+	check_has(err.hint, "bfq");
+
+	err = (struct error){ 0 };
+	check_int(file_replace(dir, "io.weight", "", 0, 0600, false, &err), 0);
+	check_int(cgroup_write_all(dir, &writes, true, &err), 0);
+	check_text(cgroup_read(&arena, dir, "io.weight"), "400");
+
+	check_int(file_replace(dir, "io.bfq.weight", "", 0, 0600, false, &err), 0);
+	items[1].value = "500";
+	check_int(cgroup_write_all(dir, &writes, true, &err), 0);
+	check_text(cgroup_read(&arena, dir, "io.bfq.weight"), "50");
+	check_text(cgroup_read(&arena, dir, "io.weight"), "400");
+	check(unlinkat(dir, "io.weight", 0) == 0 && unlinkat(dir, "io.bfq.weight", 0) == 0 &&
+	      unlinkat(dir, "cgroup.controllers", 0) == 0 && rmdir(path) == 0);
+}
+
 static void test_freezing_waits_until_it_is_so(void **state)
 {
 	const char *path = path_of(state, "/x");
@@ -678,6 +722,7 @@ int main(void)
 		cmocka_unit_test(test_a_missing_controller_is_named),
 		cmocka_unit_test(test_controllers_are_enabled_from_the_root_down),
 		cmocka_unit_test(test_a_failed_write_restores_the_others),
+		cmocka_unit_test(test_one_file_instead_of_another),
 		cmocka_unit_test(test_freezing_waits_until_it_is_so),
 		cmocka_unit_test(test_who_does_not_freeze_is_named),
 		cmocka_unit_test(test_killing_reaches_all_below),

@@ -121,6 +121,10 @@ static void test_weights(void **state)
 	check_write("{ \"blockIO\": { \"weight\": 10 } }", "io.weight", "1");
 	check_write("{ \"blockIO\": { \"weight\": 1000 } }", "io.weight", "10000");
 	check_write("{ \"blockIO\": { \"weight\": 0 } }", "io.weight", NULL);
+	check_write("{ \"blockIO\": { \"weight\": 500 } }", "io.bfq.weight", "500");
+	check_write("{ \"blockIO\": { \"weightDevice\": [ { \"major\": 8, \"minor\": 0, "
+		    "\"weight\": 500 } ] } }",
+		    "io.bfq.weight", "8:0 500");
 }
 
 /* Limits that engines send for version 1, and that change nothing. */

@@ -1,9 +1,12 @@
 """Each member of linux.resources: the kernel's file is read back, and the limits bite."""
 
 import json
+import os
 import pathlib
+import subprocess
 import time
 
+import harness
 import limits
 import pytest
 from limits import MIB
@@ -80,6 +83,27 @@ def test_row(creel, resources, file, text):
         assert limits.read(name, file) == text
 
 
+def test_bfq(creel):
+    """Its own file and its own scale; without it the weights are iocost's."""
+    devices = {"weightDevice": [{"major": MAJOR, "minor": MINOR, "weight": 300}]}
+    with limits.container(creel, blockIO={"weight": 200, **devices}) as name:
+        assert limits.read(name, "io.weight") == f"default {1 + 190 * 9999 // 990}\n" \
+            f"{DISK} {1 + 290 * 9999 // 990}"
+    with harness.bfq(), limits.container(creel, blockIO={"weight": 200, **devices}) as name:
+        assert limits.read(name, "io.bfq.weight") == f"default 200\n{DISK} 300"
+        assert limits.read(name, "io.weight") == "default 100"
+        creel.ok("update", "--blkio-weight", "700", name)
+        assert limits.read(name, "io.bfq.weight") == f"default 700\n{DISK} 300"
+        assert limits.read(name, "io.weight") == "default 100"
+        # all or none
+        lines = [{"major": MAJOR, "minor": MINOR, "weight": 400},
+                 {"major": 99, "minor": 9, "weight": 400}]
+        result = creel.fails("io.bfq.weight", "update", "--resources", "-", name, data=json.dumps(
+            {"blockIO": {"weight": 500, "weightDevice": lines}}))
+        assert result.error["pointer"] == "/blockIO/weightDevice/1"
+        assert limits.read(name, "io.bfq.weight") == f"default 700\n{DISK} 300"
+
+
 def test_rdma_without_the_device(creel):
     name = creel.id("vm")
     bundle = limits.bundle(creel, name, rdma={"mlx5_0": {"hcaHandles": 2}})
@@ -149,6 +173,53 @@ def test_memory_too_low_to_start(creel):
     assert result.code != 0
     said = result.err + str(result.log)
     assert "memory" in said and f"/{name} hit its memory limit of 65536 bytes" in said, said
+
+
+@pytest.mark.parametrize("how", ["exec", "hook"])
+def test_memory_ends_the_start(creel, how):
+    """The init waits to be started, and dies of the limit on its way into the program."""
+    name = creel.id("vm")
+    def change(spec):
+        if how == "hook":
+            # what the hook takes is the container's, and all of it dies together
+            spec["hooks"] = {"startContainer": [{"path": "/bin/probe", "args": [
+                "probe", "hog", str(64 * MIB)]}]}
+            spec["linux"]["resources"]["unified"] = {"memory.oom.group": "1"}
+        else:
+            # execve copies the arguments
+            spec["process"]["args"] += ["x" * 120000] * 16
+            spec["process"]["rlimits"] = [
+                {"type": "RLIMIT_STACK", "soft": 64 * MIB, "hard": 64 * MIB}]
+    bundle = limits.bundle(creel, name, change=change, memory={"limit": 64 * MIB, "swap": 64 * MIB})
+    creel.create(bundle, name=name)
+    try:
+        used = int(limits.read(name, "memory.current"))
+        limit = 16 * MIB if how == "hook" else used + MIB // 2
+        creel.ok("update", "--memory", str(limit), "--memory-swap", str(limit), name)
+        limit = int(limits.read(name, "memory.max"))
+        result = creel.fails("container init was OOM-killed", "start", name)
+        assert f"the cgroup /{name} hit its memory limit of {limit} bytes" in result.err
+        assert result.error["pointer"] == "/linux/resources/memory/limit"
+        creel.wait_status(name, "stopped")
+    finally:
+        creel.ok("delete", "--force", name)
+
+
+def test_memory_ends_the_wait_for_start(creel):
+    """Another fills the cgroup while the init waits: start says why there is none."""
+    name = creel.id("vm")
+    bundle = limits.bundle(creel, name, memory={"limit": 64 * MIB, "swap": 64 * MIB},
+                           unified={"memory.oom.group": "1"})
+    creel.create(bundle, name=name)
+    try:
+        enter = f"echo $$ > {limits.CGROUPS / name}/cgroup.procs && exec "
+        subprocess.run(["sh", "-c", f"{enter}{os.environ['CREEL_PROBE']} hog {96 * MIB}"],
+                       check=False, timeout=60)
+        creel.wait_status(name, "stopped")
+        result = creel.fails("container init was OOM-killed", "start", name)
+        assert f"the cgroup /{name} hit its memory limit of {64 * MIB} bytes" in result.err
+    finally:
+        creel.ok("delete", "--force", name)
 
 
 def test_pids_bite(creel):
