@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct findings;
+
 /* Numbers that may be absent. */
 struct optional {
 	bool set;
@@ -95,12 +97,15 @@ struct field {
 	const struct schema *schema;
 };
 
+#define SCHEMA_CHECKS_MAX 10
+
 struct schema {
 	size_t size; /* of the struct */
 	const struct field *fields;
 	size_t n;
-	/* Rules inside this one object, or NULL.  AT is the object's place. */
-	int (*check)(const void *object, const struct where *at, struct error *err);
+	/* Rules inside this one object, in order; NULL ends them.  AT is the object's place. */
+	int (*checks[SCHEMA_CHECKS_MAX])(const void *object, const struct where *at,
+					 struct error *err);
 };
 
 /* An offsetof() that does not compile unless the member has exactly the type that the row needs. */
@@ -182,10 +187,12 @@ struct schema {
 		.offset = MEMBER_OF_TYPE(type, member, const struct json *)                        \
 	}
 
-#define SCHEMA(type_, fields_, check_)                                                             \
+/* Behind the fields stand the rules, or NULL. */
+#define SCHEMA(type_, fields_, ...)                                                                \
 	{                                                                                          \
-		.size = sizeof(type_), .fields = (fields_), .n = ARRAY_SIZE(fields_),              \
-		.check = (check_)                                                                  \
+		.size = sizeof(type_), .fields = (fields_), .n = ARRAY_SIZE(fields_), .checks = {  \
+			__VA_ARGS__                                                                \
+		}                                                                                  \
 	}
 
 /*
@@ -195,6 +202,14 @@ struct schema {
  */
 int schema_decode(const struct schema *schema, struct arena *arena, const struct json *tree,
 		  const struct where *at, void *object, struct error *err) must_check;
+
+/*
+ * The same for the root of a document when all that is wrong is wanted: every error, and a warning
+ * for every unknown member, goes to FINDINGS.  OBJECT can be used afterwards: what is damaged is
+ * absent in it, or empty where it is required, and list items keep their numbers.
+ */
+void schema_collect(const struct schema *schema, struct arena *arena, const struct json *tree,
+		    void *object, struct findings *findings);
 
 /* Writes OBJECT as a JSON object; absent members are left out, so that decode(encode(x)) is x. */
 void schema_encode(const struct schema *schema, const void *object, struct json_writer *w);

@@ -4,6 +4,7 @@
  */
 #include <creel/schema.h>
 
+#include <creel/findings.h>
 #include <creel/log.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,6 +15,16 @@ struct list {
 	void *items;
 	size_t n;
 };
+
+/* What every function of this file is given. */
+struct decoder {
+	struct arena *arena;
+	struct findings *findings; /* NULL: the first error ends it */
+};
+
+static int decode_object(const struct decoder *decoder, const struct schema *schema,
+			 const struct json *tree, const struct where *at, void *object,
+			 struct error *err);
 
 const char *name_of(const struct name_value *names, int value)
 {
@@ -139,69 +150,82 @@ static int decode_enum(const struct field *field, const struct json *json, const
 	return hint_names(field->names, json->text, err);
 }
 
-/* The four kinds of lists.  An empty list has items (but none to use), so that it is not an absent
- * one. */
-static int decode_strings(struct arena *arena, const struct json *json, const struct where *at,
-			  struct strings *out, struct error *err)
+/*
+ * The four kinds of lists.  An empty list has items (but none to use), so that it is not an absent
+ * one.  Where errors are collected, a bad item keeps its place: those behind it are found by their
+ * number.
+ */
+static int decode_strings(const struct decoder *decoder, const struct json *json,
+			  const struct where *at, struct strings *out, struct error *err)
 {
-	out->items = arena_array(arena, json->n + 1, sizeof(*out->items));
+	out->items = arena_array(decoder->arena, json->n + 1, sizeof(*out->items));
 	json_each (item, json) {
-		if (must_be(item, JSON_STRING, AT_INDEX(at, out->n), err) < 0)
+		bool good = must_be(item, JSON_STRING, AT_INDEX(at, out->n), err) == 0;
+
+		if (!good && findings_keep(decoder->findings, err) < 0)
 			return -1;
-		out->items[out->n++] = (char *)item->text;
+		out->items[out->n++] = good ? (char *)item->text : (char *)"";
 	}
 	return 0;
 }
 
-static int decode_enums(const struct field *field, struct arena *arena, const struct json *json,
-			const struct where *at, struct ints *out, struct error *err)
+static int decode_enums(const struct field *field, const struct decoder *decoder,
+			const struct json *json, const struct where *at, struct ints *out,
+			struct error *err)
 {
-	out->items = arena_array(arena, json->n, sizeof(*out->items));
+	out->items = arena_array(decoder->arena, json->n, sizeof(*out->items));
 	json_each (item, json) {
-		if (decode_enum(field, item, AT_INDEX(at, out->n), &out->items[out->n], err) < 0)
-			return -1;
-		out->n++;
-	}
-	return 0;
-}
-
-static int decode_uints(const struct field *field, struct arena *arena, const struct json *json,
-			const struct where *at, struct uints *out, struct error *err)
-{
-	out->items = arena_array(arena, json->n, sizeof(*out->items));
-	json_each (item, json) {
-		if (decode_uint(field, item, AT_INDEX(at, out->n), &out->items[out->n], err) < 0)
+		if (decode_enum(field, item, AT_INDEX(at, out->n), &out->items[out->n], err) < 0 &&
+		    findings_keep(decoder->findings, err) < 0)
 			return -1;
 		out->n++;
 	}
 	return 0;
 }
 
-static int decode_list(const struct field *field, struct arena *arena, const struct json *json,
-		       const struct where *at, struct list *out, struct error *err)
+static int decode_uints(const struct field *field, const struct decoder *decoder,
+			const struct json *json, const struct where *at, struct uints *out,
+			struct error *err)
+{
+	out->items = arena_array(decoder->arena, json->n, sizeof(*out->items));
+	json_each (item, json) {
+		if (decode_uint(field, item, AT_INDEX(at, out->n), &out->items[out->n], err) < 0 &&
+		    findings_keep(decoder->findings, err) < 0)
+			return -1;
+		out->n++;
+	}
+	return 0;
+}
+
+static int decode_list(const struct field *field, const struct decoder *decoder,
+		       const struct json *json, const struct where *at, struct list *out,
+		       struct error *err)
 {
 	const struct schema *schema = field->schema;
 
-	out->items = arena_array(arena, json->n, schema->size);
+	out->items = arena_array(decoder->arena, json->n, schema->size);
 	json_each (item, json) {
 		char *object = (char *)out->items + out->n * schema->size;
 
-		if (schema_decode(schema, arena, item, AT_INDEX(at, out->n), object, err) < 0)
+		if (decode_object(decoder, schema, item, AT_INDEX(at, out->n), object, err) < 0)
 			return -1;
 		out->n++;
 	}
 	return 0;
 }
 
-static int decode_string_map(struct arena *arena, const struct json *json, const struct where *at,
-			     struct string_map *out, struct error *err)
+static int decode_string_map(const struct decoder *decoder, const struct json *json,
+			     const struct where *at, struct string_map *out, struct error *err)
 {
-	out->items = arena_array(arena, json->n, sizeof(*out->items));
+	out->items = arena_array(decoder->arena, json->n, sizeof(*out->items));
 	json_each (item, json) {
 		if (item->type == JSON_NULL)
 			continue;
-		if (must_be(item, JSON_STRING, AT_KEY(at, item->key), err) < 0)
-			return -1;
+		if (must_be(item, JSON_STRING, AT_KEY(at, item->key), err) < 0) {
+			if (findings_keep(decoder->findings, err) < 0)
+				return -1;
+			continue;
+		}
 		out->items[out->n].key = (char *)item->key;
 		out->items[out->n].value = (char *)item->text;
 		out->n++;
@@ -209,13 +233,13 @@ static int decode_string_map(struct arena *arena, const struct json *json, const
 	return 0;
 }
 
-static int decode_object_map(const struct field *field, struct arena *arena,
+static int decode_object_map(const struct field *field, const struct decoder *decoder,
 			     const struct json *json, const struct where *at, struct list *out,
 			     struct error *err)
 {
 	const struct schema *schema = field->schema;
 
-	out->items = arena_array(arena, json->n, schema->size);
+	out->items = arena_array(decoder->arena, json->n, schema->size);
 	json_each (item, json) {
 		char *object = (char *)out->items + out->n * schema->size;
 
@@ -223,7 +247,7 @@ static int decode_object_map(const struct field *field, struct arena *arena,
 			continue;
 		/* First, so that the object's check() knows its name. */
 		*(char **)object = (char *)item->key;
-		if (schema_decode(schema, arena, item, AT_KEY(at, item->key), object, err) < 0)
+		if (decode_object(decoder, schema, item, AT_KEY(at, item->key), object, err) < 0)
 			return -1;
 		out->n++;
 	}
@@ -284,11 +308,26 @@ static int decode_optional_bool(const struct json *json, const struct where *at,
 	return 0;
 }
 
-static int decode_field(const struct field *field, struct arena *arena, const struct json *json,
-			const struct where *at, void *to, struct error *err)
+static int decode_optional_uint(const struct field *field, const struct json *json,
+				const struct where *at, struct optional_uint *out,
+				struct error *err)
+{
+	out->set = decode_uint(field, json, at, &out->value, err) == 0;
+	return out->set ? 0 : -1;
+}
+
+static int decode_optional_enum(const struct field *field, const struct json *json,
+				const struct where *at, struct optional *out, struct error *err)
+{
+	out->set = decode_enum(field, json, at, &out->value, err) == 0;
+	return out->set ? 0 : -1;
+}
+
+static int decode_field(const struct field *field, const struct decoder *decoder,
+			const struct json *json, const struct where *at, void *to,
+			struct error *err)
 {
 	struct optional *optional = to;
-	struct optional_uint *optional_uint = to;
 	void **pointer = to;
 
 	if (must_be(json, type_of(field->kind, json->type), at, err) < 0)
@@ -304,29 +343,27 @@ static int decode_field(const struct field *field, struct arena *arena, const st
 	case FIELD_INT:
 		return decode_int(field, json, at, optional, err);
 	case FIELD_UINT:
-		optional_uint->set = true;
-		return decode_uint(field, json, at, &optional_uint->value, err);
+		return decode_optional_uint(field, json, at, to, err);
 	case FIELD_STRING:
 		*pointer = (char *)json->text;
 		return 0;
 	case FIELD_ENUM:
-		optional->set = true;
-		return decode_enum(field, json, at, &optional->value, err);
+		return decode_optional_enum(field, json, at, optional, err);
 	case FIELD_STRINGS:
-		return decode_strings(arena, json, at, to, err);
+		return decode_strings(decoder, json, at, to, err);
 	case FIELD_ENUMS:
-		return decode_enums(field, arena, json, at, to, err);
+		return decode_enums(field, decoder, json, at, to, err);
 	case FIELD_UINTS:
-		return decode_uints(field, arena, json, at, to, err);
+		return decode_uints(field, decoder, json, at, to, err);
 	case FIELD_OBJECT:
-		*pointer = arena_alloc(arena, field->schema->size);
-		return schema_decode(field->schema, arena, json, at, *pointer, err);
+		*pointer = arena_alloc(decoder->arena, field->schema->size);
+		return decode_object(decoder, field->schema, json, at, *pointer, err);
 	case FIELD_LIST:
-		return decode_list(field, arena, json, at, to, err);
+		return decode_list(field, decoder, json, at, to, err);
 	case FIELD_STRING_MAP:
-		return decode_string_map(arena, json, at, to, err);
+		return decode_string_map(decoder, json, at, to, err);
 	case FIELD_OBJECT_MAP:
-		return decode_object_map(field, arena, json, at, to, err);
+		return decode_object_map(field, decoder, json, at, to, err);
 	case FIELD_ANY:
 		*(const struct json **)to = json;
 		return 0;
@@ -334,11 +371,44 @@ static int decode_field(const struct field *field, struct arena *arena, const st
 	return 0;
 }
 
+/* The known member that KEY was meant to be, or NULL. */
+static const char *nearest_key(const struct schema *schema, const char *key)
+{
+	auto_arena arena = { .newest = NULL };
+	const char **keys = arena_array(&arena, schema->n + 1, sizeof(*keys));
+
+	for (size_t i = 0; i < schema->n; i++) {
+		keys[i] = schema->fields[i].key;
+		if (strcasecmp(keys[i], key) == 0)
+			return keys[i];
+	}
+	return text_nearest(key, keys);
+}
+
+static void find_unknown(const struct decoder *decoder, const struct schema *schema,
+			 const struct where *at, const char *key)
+{
+	const char *nearest = nearest_key(schema, key);
+	char where[160];
+	struct error *finding;
+
+	where_text(AT_KEY(at, key), where, sizeof(where));
+	finding = findings_say(decoder->findings, FINDING_WARNING, where,
+			       "unknown member \"%s\" is ignored", key);
+	if (finding && nearest)
+		error_hint(finding, "did you mean \"%s\"?", nearest);
+}
+
 /* An unknown member is ignored, as the spec demands, but not in silence. */
-static void report_unknown(const struct schema *schema, const struct where *at, const char *key)
+static void report_unknown(const struct decoder *decoder, const struct schema *schema,
+			   const struct where *at, const char *key)
 {
 	char where[160];
 
+	if (decoder->findings) {
+		find_unknown(decoder, schema, at, key);
+		return;
+	}
 	if (!log_is_on(LOG_LEVEL_WARNING))
 		return;
 	where_text(at, where, sizeof(where));
@@ -360,33 +430,94 @@ static const struct field *field_of(const struct schema *schema, const char *key
 	return NULL;
 }
 
-int schema_decode(const struct schema *schema, struct arena *arena, const struct json *tree,
-		  const struct where *at, void *object, struct error *err)
+static int decode_members(const struct decoder *decoder, const struct schema *schema,
+			  const struct json *tree, const struct where *at, void *object,
+			  struct error *err)
 {
 	if (must_be(tree, JSON_OBJECT, at, err) < 0)
-		return -1;
+		return findings_keep(decoder->findings, err);
 	json_each (member, tree) {
 		const struct field *field = field_of(schema, member->key);
 
 		if (!field)
-			report_unknown(schema, at, member->key);
+			report_unknown(decoder, schema, at, member->key);
 		else if (member->type != JSON_NULL &&
-			 decode_field(field, arena, member, AT_KEY(at, member->key),
-				      (char *)object + field->offset, err) < 0)
+			 decode_field(field, decoder, member, AT_KEY(at, member->key),
+				      (char *)object + field->offset, err) < 0 &&
+			 findings_keep(decoder->findings, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/*
+ * Where errors are collected, what is required but missing or damaged becomes something empty, so
+ * that the rules and the plan can go on: what they say about it follows from the error that is kept
+ * already.
+ */
+static void stand_in(const struct decoder *decoder, const struct field *field, void *to)
+{
+	void **pointer = to;
+
+	if (field->kind == FIELD_STRING && !*pointer)
+		*pointer = (char *)"";
+	if (field->kind == FIELD_OBJECT && !*pointer)
+		*pointer = arena_alloc(decoder->arena, field->schema->size);
+}
+
+static int decode_required(const struct decoder *decoder, const struct schema *schema,
+			   const struct json *tree, const struct where *at, void *object,
+			   struct error *err)
+{
 	for (size_t i = 0; i < schema->n; i++) {
 		const struct field *field = &schema->fields[i];
 		const struct json *member;
 
 		if (!(field->flags & FIELD_REQUIRED))
 			continue;
-		member = json_member(tree, field->key);
-		if (!member || member->type == JSON_NULL)
-			return error_config(err, AT_KEY(at, field->key),
-					    "required member \"%s\" is missing", field->key);
+		member = tree->type == JSON_OBJECT ? json_member(tree, field->key) : NULL;
+		if ((!member || member->type == JSON_NULL) &&
+		    error_config(err, AT_KEY(at, field->key), "required member \"%s\" is missing",
+				 field->key) < 0 &&
+		    findings_keep(decoder->findings, err) < 0)
+			return -1;
+		if (decoder->findings)
+			stand_in(decoder, field, (char *)object + field->offset);
 	}
-	return schema->check ? schema->check(object, at, err) : 0;
+	return 0;
+}
+
+static int decode_object(const struct decoder *decoder, const struct schema *schema,
+			 const struct json *tree, const struct where *at, void *object,
+			 struct error *err)
+{
+	if (decode_members(decoder, schema, tree, at, object, err) < 0)
+		return -1;
+	if (decode_required(decoder, schema, tree, at, object, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(schema->checks) && schema->checks[i]; i++)
+		if (schema->checks[i](object, at, err) < 0 &&
+		    findings_keep(decoder->findings, err) < 0)
+			return -1;
+	return 0;
+}
+
+int schema_decode(const struct schema *schema, struct arena *arena, const struct json *tree,
+		  const struct where *at, void *object, struct error *err)
+{
+	const struct decoder decoder = { .arena = arena };
+
+	return decode_object(&decoder, schema, tree, at, object, err);
+}
+
+void schema_collect(const struct schema *schema, struct arena *arena, const struct json *tree,
+		    void *object, struct findings *findings)
+{
+	const struct decoder decoder = { .arena = arena, .findings = findings };
+	struct error err = { 0 };
+
+	if (decode_object(&decoder, schema, tree, NULL, object, &err) < 0)
+		findings_add(findings, FINDING_ERROR, &err);
 }
 
 int schema_parse(const struct schema *schema, struct arena *arena, const char *name,

@@ -146,16 +146,18 @@ static bool read_version(const char *text, uint64_t version[static 3])
 }
 
 /* config.md "Specification version": versions with the same major are upward compatible. */
-static int version_check(const char *text, const struct where *at, struct error *err)
+static int version_check(const void *object, const struct where *at, struct error *err)
 {
+	const char *text = ((const struct oci_config *)object)->oci_version;
+	const struct where *version = AT_KEY(at, "ociVersion");
 	uint64_t ours[3] = { 0 };
 	uint64_t theirs[3] = { 0 };
 
 	if (!read_version(text, theirs))
-		return error_config(err, at, "\"%s\" is not a semantic version such as %s", text,
-				    OCI_VERSION);
+		return error_config(err, version, "\"%s\" is not a semantic version such as %s",
+				    text, OCI_VERSION);
 	if (!read_version(OCI_VERSION, ours) || theirs[0] != ours[0])
-		return error_config(err, at,
+		return error_config(err, version,
 				    "version %s of the specification is not supported, "
 				    "only %s to %s are",
 				    text, OCI_VERSION_MIN, OCI_VERSION);
@@ -174,16 +176,19 @@ static int uts_name_check(const char *name, const struct where *at, struct error
 	return 0;
 }
 
-static int config_check(const void *object, const struct where *at, struct error *err)
+static int uts_names_check(const void *object, const struct where *at, struct error *err)
 {
 	const struct oci_config *config = object;
 
-	if (version_check(config->oci_version, AT_KEY(at, "ociVersion"), err) < 0)
-		return -1;
 	if (uts_name_check(config->hostname, AT_KEY(at, "hostname"), err) < 0)
 		return -1;
-	if (uts_name_check(config->domainname, AT_KEY(at, "domainname"), err) < 0)
-		return -1;
+	return uts_name_check(config->domainname, AT_KEY(at, "domainname"), err);
+}
+
+static int annotations_check(const void *object, const struct where *at, struct error *err)
+{
+	const struct oci_config *config = object;
+
 	for (size_t i = 0; i < config->annotations.n; i++)
 		if (config->annotations.items[i].key[0] == '\0')
 			return error_config(err, AT_KEY(at, "annotations"),
@@ -208,4 +213,5 @@ static const struct field oci_config_fields[] = {
 	F_ANY(struct oci_config, freebsd, "freebsd", 0),
 };
 
-const struct schema oci_config_schema = SCHEMA(struct oci_config, oci_config_fields, config_check);
+const struct schema oci_config_schema =
+    SCHEMA(struct oci_config, oci_config_fields, version_check, uts_names_check, annotations_check);

@@ -355,16 +355,17 @@ static const struct field oci_time_offset_fields[] = {
 static const struct schema oci_time_offset_schema =
     SCHEMA(struct oci_time_offset, oci_time_offset_fields, NULL);
 
-static int namespaces_check(const struct oci_linux *linux, const struct where *at,
-			    struct error *err)
+static int namespaces_check(const void *object, const struct where *at, struct error *err)
 {
+	const struct oci_linux *linux = object;
+	const struct where *list = AT_KEY(at, "namespaces");
 	bool seen[OCI_NAMESPACE_COUNT] = { false };
 
 	for (size_t i = 0; i < linux->namespaces.n; i++) {
 		int type = (int)linux->namespaces.items[i].type.value;
 
 		if (seen[type])
-			return error_config(err, AT_KEY(AT_INDEX(at, i), "type"),
+			return error_config(err, AT_KEY(AT_INDEX(list, i), "type"),
 					    "the %s namespace is listed twice",
 					    name_of(oci_namespace_names, type));
 		seen[type] = true;
@@ -372,17 +373,18 @@ static int namespaces_check(const struct oci_linux *linux, const struct where *a
 	return 0;
 }
 
-static int net_devices_check(const struct oci_linux *linux, const struct where *at,
-			     struct error *err)
+static int net_devices_check(const void *object, const struct where *at, struct error *err)
 {
+	const struct oci_linux *linux = object;
+	const struct where *list = AT_KEY(at, "netDevices");
 	list_each (const struct oci_net_device, device, &linux->net_devices) {
 		if (!is_interface_name(device->key))
-			return error_config(err, AT_KEY(at, device->key),
+			return error_config(err, AT_KEY(list, device->key),
 					    "\"%s\" is not the name of a network device",
 					    device->key);
 		/* Without a name of its own the host's name is the pattern for the container's. */
 		if (!device->name && !is_interface_pattern(device->key))
-			return error_config(err, AT_KEY(at, device->key),
+			return error_config(err, AT_KEY(list, device->key),
 					    "\"%s\" cannot be the name in the container too",
 					    device->key);
 	}
@@ -410,13 +412,15 @@ static bool is_sysctl_key(const char *key)
 	}
 }
 
-static int sysctl_check(const struct oci_linux *linux, const struct where *at, struct error *err)
+static int sysctl_check(const void *object, const struct where *at, struct error *err)
 {
+	const struct oci_linux *linux = object;
+	const struct where *list = AT_KEY(at, "sysctl");
 	for (size_t i = 0; i < linux->sysctl.n; i++) {
 		const char *key = linux->sysctl.items[i].key;
 
 		if (!is_sysctl_key(key))
-			return error_config(err, AT_KEY(at, key), "\"%s\" is not a sysctl key",
+			return error_config(err, AT_KEY(list, key), "\"%s\" is not a sysctl key",
 					    key);
 	}
 	return 0;
@@ -430,37 +434,45 @@ static int paths_check(const struct strings *paths, const struct where *at, stru
 	return 0;
 }
 
-static int time_offsets_check(const struct oci_linux *linux, const struct where *at,
-			      struct error *err)
+static int time_offsets_check(const void *object, const struct where *at, struct error *err)
 {
+	const struct oci_linux *linux = object;
+	const struct where *list = AT_KEY(at, "timeOffsets");
 	list_each (const struct oci_time_offset, offset, &linux->time_offsets)
 		if (strcmp(offset->key, "boottime") != 0 && strcmp(offset->key, "monotonic") != 0)
-			return error_config(err, AT_KEY(at, offset->key),
+			return error_config(err, AT_KEY(list, offset->key),
 					    "\"%s\" is not a clock with an offset: boottime or "
 					    "monotonic",
 					    offset->key);
 	return 0;
 }
 
-static int linux_check(const void *object, const struct where *at, struct error *err)
+static int uid_mappings_check(const void *object, const struct where *at, struct error *err)
 {
 	const struct oci_linux *linux = object;
 
-	if (namespaces_check(linux, AT_KEY(at, "namespaces"), err) < 0)
-		return -1;
-	if (oci_id_mappings_check(&linux->uid_mappings, AT_KEY(at, "uidMappings"), err) < 0)
-		return -1;
-	if (oci_id_mappings_check(&linux->gid_mappings, AT_KEY(at, "gidMappings"), err) < 0)
-		return -1;
-	if (net_devices_check(linux, AT_KEY(at, "netDevices"), err) < 0)
-		return -1;
-	if (sysctl_check(linux, AT_KEY(at, "sysctl"), err) < 0)
-		return -1;
-	if (paths_check(&linux->masked_paths, AT_KEY(at, "maskedPaths"), err) < 0)
-		return -1;
-	if (paths_check(&linux->readonly_paths, AT_KEY(at, "readonlyPaths"), err) < 0)
-		return -1;
-	return time_offsets_check(linux, AT_KEY(at, "timeOffsets"), err);
+	return oci_id_mappings_check(&linux->uid_mappings, AT_KEY(at, "uidMappings"), err);
+}
+
+static int gid_mappings_check(const void *object, const struct where *at, struct error *err)
+{
+	const struct oci_linux *linux = object;
+
+	return oci_id_mappings_check(&linux->gid_mappings, AT_KEY(at, "gidMappings"), err);
+}
+
+static int masked_paths_check(const void *object, const struct where *at, struct error *err)
+{
+	const struct oci_linux *linux = object;
+
+	return paths_check(&linux->masked_paths, AT_KEY(at, "maskedPaths"), err);
+}
+
+static int readonly_paths_check(const void *object, const struct where *at, struct error *err)
+{
+	const struct oci_linux *linux = object;
+
+	return paths_check(&linux->readonly_paths, AT_KEY(at, "readonlyPaths"), err);
 }
 
 static const struct field oci_linux_fields[] = {
@@ -492,4 +504,6 @@ static const struct field oci_linux_fields[] = {
 		     &oci_time_offset_schema),
 };
 
-const struct schema oci_linux_schema = SCHEMA(struct oci_linux, oci_linux_fields, linux_check);
+const struct schema oci_linux_schema = SCHEMA(
+    struct oci_linux, oci_linux_fields, namespaces_check, uid_mappings_check, gid_mappings_check,
+    net_devices_check, sysctl_check, masked_paths_check, readonly_paths_check, time_offsets_check);

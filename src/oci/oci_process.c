@@ -222,37 +222,7 @@ static const struct field oci_exec_cpu_affinity_fields[] = {
 static const struct schema oci_exec_cpu_affinity_schema =
     SCHEMA(struct oci_exec_cpu_affinity, oci_exec_cpu_affinity_fields, exec_cpu_affinity_check);
 
-static int env_check(const struct strings *env, const struct where *at, struct error *err)
-{
-	for (size_t i = 0; i < env->n; i++) {
-		if (!strchr(env->items[i], '='))
-			return error_config(err, AT_INDEX(at, i),
-					    "invalid environment variable: missing '='");
-		if (env->items[i][0] == '=')
-			return error_config(err, AT_INDEX(at, i),
-					    "invalid environment variable: name cannot be empty");
-	}
-	return 0;
-}
-
-/* config.md "rlimits": a type that is listed twice MUST be an error. */
-static int rlimits_check(const struct oci_process *process, const struct where *at,
-			 struct error *err)
-{
-	bool seen[RLIMIT_NLIMITS] = { false };
-
-	for (size_t i = 0; i < process->rlimits.n; i++) {
-		int type = (int)process->rlimits.items[i].type.value;
-
-		if (seen[type])
-			return error_config(err, AT_KEY(AT_INDEX(at, i), "type"),
-					    "%s is limited twice", name_of(oci_rlimit_names, type));
-		seen[type] = true;
-	}
-	return 0;
-}
-
-static int process_check(const void *object, const struct where *at, struct error *err)
+static int cwd_check(const void *object, const struct where *at, struct error *err)
 {
 	const struct oci_process *process = object;
 
@@ -262,11 +232,49 @@ static int process_check(const void *object, const struct where *at, struct erro
 		return error_config(err, AT_KEY(at, "cwd"),
 				    "the process cwd must be an absolute path, \"%s\" is not",
 				    process->cwd);
+	return 0;
+}
+
+static int args_check(const void *object, const struct where *at, struct error *err)
+{
+	const struct oci_process *process = object;
+
 	if (process->args.n == 0)
 		return error_config(err, AT_KEY(at, "args"), "args must not be empty");
-	if (env_check(&process->env, AT_KEY(at, "env"), err) < 0)
-		return -1;
-	return rlimits_check(process, AT_KEY(at, "rlimits"), err);
+	return 0;
+}
+
+static int env_check(const void *object, const struct where *at, struct error *err)
+{
+	const struct strings *env = &((const struct oci_process *)object)->env;
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (!strchr(env->items[i], '='))
+			return error_config(err, AT_INDEX(AT_KEY(at, "env"), i),
+					    "invalid environment variable: missing '='");
+		if (env->items[i][0] == '=')
+			return error_config(err, AT_INDEX(AT_KEY(at, "env"), i),
+					    "invalid environment variable: name cannot be empty");
+	}
+	return 0;
+}
+
+/* config.md "rlimits": a type that is listed twice MUST be an error. */
+static int rlimits_check(const void *object, const struct where *at, struct error *err)
+{
+	const struct oci_process *process = object;
+	const struct where *list = AT_KEY(at, "rlimits");
+	bool seen[RLIMIT_NLIMITS] = { false };
+
+	for (size_t i = 0; i < process->rlimits.n; i++) {
+		int type = (int)process->rlimits.items[i].type.value;
+
+		if (seen[type])
+			return error_config(err, AT_KEY(AT_INDEX(list, i), "type"),
+					    "%s is limited twice", name_of(oci_rlimit_names, type));
+		seen[type] = true;
+	}
+	return 0;
 }
 
 static const struct field oci_process_fields[] = {
@@ -295,4 +303,4 @@ static const struct field oci_process_fields[] = {
 };
 
 const struct schema oci_process_schema =
-    SCHEMA(struct oci_process, oci_process_fields, process_check);
+    SCHEMA(struct oci_process, oci_process_fields, cwd_check, args_check, env_check, rlimits_check);

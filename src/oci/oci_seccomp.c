@@ -110,19 +110,22 @@ static const struct field oci_seccomp_rule_fields[] = {
 static const struct schema oci_seccomp_rule_schema =
     SCHEMA(struct oci_seccomp_rule, oci_seccomp_rule_fields, rule_check);
 
-static int architectures_check(const struct strings *names, const struct where *at,
-			       struct error *err)
+static int architectures_check(const void *object, const struct where *at, struct error *err)
 {
+	const struct strings *names = &((const struct oci_seccomp *)object)->architectures;
+	const struct where *list = AT_KEY(at, "architectures");
+
 	for (size_t i = 0; i < names->n; i++)
 		if (value_of(oci_seccomp_architecture_names, names->items[i]) < 0)
-			return error_config(err, AT_INDEX(at, i), "unknown architecture \"%s\"",
+			return error_config(err, AT_INDEX(list, i), "unknown architecture \"%s\"",
 					    names->items[i]);
 	return 0;
 }
 
-static int listener_check(const struct oci_seccomp *seccomp, const struct where *at,
-			  struct error *err)
+static int listener_check(const void *object, const struct where *at, struct error *err)
 {
+	const struct oci_seccomp *seccomp = object;
+
 	if (seccomp->listener_metadata && !seccomp->listener_path)
 		return error_config(err, AT_KEY(at, "listenerMetadata"),
 				    "listenerMetadata needs a listenerPath");
@@ -132,7 +135,7 @@ static int listener_check(const struct oci_seccomp *seccomp, const struct where 
 	return 0;
 }
 
-static int seccomp_check(const void *object, const struct where *at, struct error *err)
+static int default_action_check(const void *object, const struct where *at, struct error *err)
 {
 	const struct oci_seccomp *seccomp = object;
 
@@ -140,12 +143,8 @@ static int seccomp_check(const void *object, const struct where *at, struct erro
 	if (seccomp->default_action.value == OCI_SECCOMP_NOTIFY)
 		return error_config(err, AT_KEY(at, "defaultAction"),
 				    "SCMP_ACT_NOTIFY cannot be the default action");
-	if (errno_check(&seccomp->default_action, &seccomp->default_errno_ret,
-			AT_KEY(at, "defaultErrnoRet"), err) < 0)
-		return -1;
-	if (architectures_check(&seccomp->architectures, AT_KEY(at, "architectures"), err) < 0)
-		return -1;
-	return listener_check(seccomp, at, err);
+	return errno_check(&seccomp->default_action, &seccomp->default_errno_ret,
+			   AT_KEY(at, "defaultErrnoRet"), err);
 }
 
 static const struct field oci_seccomp_fields[] = {
@@ -161,4 +160,5 @@ static const struct field oci_seccomp_fields[] = {
 };
 
 const struct schema oci_seccomp_schema =
-    SCHEMA(struct oci_seccomp, oci_seccomp_fields, seccomp_check);
+    SCHEMA(struct oci_seccomp, oci_seccomp_fields, default_action_check, architectures_check,
+	   listener_check);

@@ -2,6 +2,7 @@
  * back. */
 #include "check.h"
 
+#include <creel/findings.h>
 #include <creel/log.h>
 #include <creel/schema.h>
 
@@ -454,6 +455,84 @@ static void test_names(void **state)
 	check_text(list.items[2], "lightBlue");
 }
 
+/* Collects all that is wrong with TEXT, one "pointer sentence" a line, into OUT. */
+static struct findings collected(struct arena *arena, const char *text, struct tree *out)
+{
+	struct findings findings = { .arena = arena };
+	struct error err = { .kind = ERROR_NONE };
+	const struct json *root = json_parse(arena, "doc.json", text, strlen(text), &err);
+
+	check(root != NULL);
+	schema_collect(&tree_schema, arena, root, out, &findings);
+	return findings;
+}
+
+static void check_finding(const struct findings *findings, size_t i, const char *where,
+			  const char *what)
+{
+	check(i < findings->n);
+	check_text(findings->items[i].error.where, where);
+	check_text(findings->items[i].error.what, what);
+}
+
+static void test_everything_that_is_wrong_at_once(void **state)
+{
+	auto_arena arena = { .newest = NULL };
+	struct tree tree = { .flag = false };
+	struct findings findings = collected(
+	    &arena,
+	    "{ \"flag\": 1, \"number\": 1.5, \"words\": [\"a\", 2, \"c\"], \"colour\": \"read\","
+	    "  \"leaves\": [{ \"name\": \"x\" }, { \"size\": 13 }, 3, { \"name\": \"y\", \"size\": "
+	    "13 }],"
+	    "  \"notes\": { \"a\": \"b\", \"c\": 1 }, \"devices\": { \"lo\": {}, \"eth0\": 5 },"
+	    "  \"ids\": [1, -1, 3], \"Text\": \"t\", \"leef\": {}, \"zzzzzz\": 1 }",
+	    &tree);
+
+	(void)state;
+	check_int(findings.n, 15);
+	check_finding(&findings, 0, "/flag", "expected a boolean, found a number");
+	check_finding(&findings, 1, "/number", "expected an integer, found 1.5");
+	check_finding(&findings, 2, "/words/1", "expected a string, found a number");
+	check_finding(&findings, 3, "/colour", "unknown value \"read\"");
+	check_finding(&findings, 4, "/leaves/1/name", "required member \"name\" is missing");
+	check_finding(&findings, 5, "/leaves/1/size", "13 brings bad luck");
+	check_finding(&findings, 6, "/leaves/2", "expected an object, found a number");
+	check_finding(&findings, 7, "/leaves/3/size", "13 brings bad luck");
+	check_finding(&findings, 8, "/notes/c", "expected a string, found a number");
+	check_finding(&findings, 9, "/devices/lo", "not lo");
+	check_finding(&findings, 10, "/devices/eth0", "expected an object, found a number");
+	check_finding(&findings, 11, "/ids/1", "-1 is out of range (0 to 4294967295)");
+	check_finding(&findings, 12, "/Text", "unknown member \"Text\" is ignored");
+	check_text(findings.items[12].error.hint, "did you mean \"text\"?");
+	check_finding(&findings, 13, "/leef", "unknown member \"leef\" is ignored");
+	check_text(findings.items[13].error.hint, "did you mean \"leaf\"?");
+	check_finding(&findings, 14, "/zzzzzz", "unknown member \"zzzzzz\" is ignored");
+	check_text(findings.items[14].error.hint, "");
+}
+
+/* Damaged items keep their places, damaged members are absent, required texts are empty. */
+static void test_what_is_collected_can_be_used(void **state)
+{
+	auto_arena arena = { .newest = NULL };
+	struct tree tree = { .flag = false };
+	struct findings findings =
+	    collected(&arena,
+		      "{ \"leaves\": [{}, { \"name\": \"b\" }, \"c\"], \"words\": [1, \"two\"],"
+		      "  \"big\": -1, \"colour\": \"blue\", \"leaf\": 7 }",
+		      &tree);
+
+	(void)state;
+	check_int(findings.n, 6);
+	check_int(tree.leaves.n, 3);
+	check_text(tree.leaves.items[0].name, "");
+	check_text(tree.leaves.items[1].name, "b");
+	check_text(tree.leaves.items[2].name, "");
+	check_int(tree.words.n, 2);
+	check_text(tree.words.items[0], "");
+	check_text(tree.words.items[1], "two");
+	check(!tree.big.set && !tree.colour.set && !tree.leaf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +553,8 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_what_is_written_although_it_is_empty),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_everything_that_is_wrong_at_once),
+		cmocka_unit_test(test_what_is_collected_can_be_used),
 	};
 
 	return check_all(tests);
