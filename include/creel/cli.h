@@ -82,6 +82,6 @@ bool cli_rootless_cgroups(const struct cli *cli);
 unsigned int cli_listen_fds(void);
 
 extern const struct command command_completion, command_create, command_delete, command_events,
-    command_exec, command_features, command_kill, command_list, command_pause, command_plan,
-    command_ps, command_resume, command_run, command_spec, command_start, command_state,
-    command_stats, command_update;
+    command_exec, command_explain, command_features, command_kill, command_list, command_pause,
+    command_plan, command_ps, command_resume, command_run, command_spec, command_start,
+    command_state, command_stats, command_update;

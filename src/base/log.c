@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <creel/error.h>
+#include <creel/error_codes.h>
 #include <creel/fd.h>
 #include <creel/text.h>
 #include <ctype.h>
@@ -217,20 +218,24 @@ static void json_number(struct line *line, const char *key, long long value)
 	line_text(line, text);
 }
 
-/* The stable number that documentation explains: the error's own, or that of its kind. */
-static int code_of(const struct error *err)
+static const char *document(const struct error *err)
 {
-	return err->code ? err->code : (int)err->kind * 1000;
+	return err->file[0] ? err->file : "config.json";
+}
+
+static bool has_place(const struct error *err)
+{
+	return err->where[0] || err->file[0] || err->line > 0;
 }
 
 static void json_error(struct line *line, const struct error *err)
 {
 	char code[24];
 
-	snprintf(code, sizeof(code), "CRL-%04d", code_of(err));
+	snprintf(code, sizeof(code), "CRL-%04d", error_code_of(err));
 	json_text(line, "code", code);
 	json_text(line, "pointer", err->where);
-	json_text(line, "file", err->file);
+	json_text(line, "file", has_place(err) ? document(err) : "");
 	json_number(line, "line", err->line);
 	json_number(line, "errno", err->errnum);
 	json_text(line, "syscall", err->call);
@@ -314,31 +319,24 @@ static void sentence(const struct error *err, char *text, size_t size)
 		text[length] = (char)tolower((unsigned char)text[length]);
 }
 
-static const char *document(const struct error *err)
-{
-	return err->file[0] ? err->file : "config.json";
-}
-
-static bool has_place(const struct error *err)
-{
-	return err->where[0] || err->file[0] || err->line > 0;
-}
-
-/* Everything in one line.  Hints stay out: engines match phrases, and a hint may well quote one. */
+/*
+ * Everything in one line, which is all that engines keep: the code is for whoever has nothing but
+ * their output.  Hints stay out: engines match phrases, and a hint may well quote one.
+ */
 static void one_line(const struct error *err, char *text, size_t size)
 {
 	size_t length;
 
 	sentence(err, text, size);
 	length = strlen(text);
-	if (!has_place(err))
-		return;
-	if (err->line > 0)
+	if (has_place(err) && err->line > 0)
 		snprintf(text + length, size - length, " (%s:%u%s%s)", document(err), err->line,
 			 err->where[0] ? " " : "", err->where);
-	else
+	else if (has_place(err))
 		snprintf(text + length, size - length, " (%s%s%s)", document(err),
 			 err->where[0] ? " " : "", err->where);
+	length = strlen(text);
+	snprintf(text + length, size - length, " [CRL-%04d]", error_code_of(err));
 }
 
 static void write_for_people(const struct error *err)
@@ -351,7 +349,8 @@ static void write_for_people(const struct error *err)
 	sentence(err, text, sizeof(text));
 	line_text(&line, colour ? "\033[1;31mcreel:\033[0m " : "creel: ");
 	line_text(&line, text);
-	line_text(&line, "\n");
+	snprintf(text, sizeof(text), " [CRL-%04d]\n", error_code_of(err));
+	line_text(&line, text);
 	if (has_place(err)) {
 		snprintf(text, sizeof(text), "       %s", document(err));
 		line_text(&line, text);

@@ -58,12 +58,15 @@ const struct options global_options = {
 	.stops = true,
 };
 
+/* One a line, so that a new command is a new line. */
+/* clang-format off */
 const struct command *const commands[] = {
 	&command_completion,
 	&command_create,
 	&command_delete,
 	&command_events,
 	&command_exec,
+	&command_explain,
 	&command_features,
 	&command_kill,
 	&command_list,
@@ -79,6 +82,7 @@ const struct command *const commands[] = {
 	&command_update,
 	NULL,
 };
+/* clang-format on */
 
 const struct command *command_find(const char *name, struct error *err)
 {

@@ -232,15 +232,17 @@ static void test_final_error_as_json(void **state)
 	open_log(path, LOG_FORMAT_JSON, LOG_LEVEL_ERROR);
 	log_error(&err);
 	check_text(restore_stderr(saved),
-		   "creel: mounting /data: cannot open /srv/\"data\": no such file or directory\n"
+		   "creel: mounting /data: cannot open /srv/\"data\": no such file or directory "
+		   "[CRL-5000]\n"
 		   "       config.json:12:5: /mounts/7/source\n"
 		   "hint:  make it first\n");
-	check_text(
-	    without_time(logged()),
-	    "{\"level\":\"error\",\"msg\":\"mounting /data: cannot open /srv/\\\"data\\\": "
-	    "no such file or directory (config.json:12 /mounts/7/source)\",\"time\":\"<time>\","
-	    "\"code\":\"CRL-5000\",\"pointer\":\"/mounts/7/source\",\"line\":12,\"errno\":2,"
-	    "\"syscall\":\"open_tree\",\"hint\":\"make it first\"}\n");
+	check_text(without_time(logged()),
+		   "{\"level\":\"error\",\"msg\":\"mounting /data: cannot open /srv/\\\"data\\\": "
+		   "no such file or directory (config.json:12 /mounts/7/source) [CRL-5000]\","
+		   "\"time\":\"<time>\","
+		   "\"code\":\"CRL-5000\",\"pointer\":\"/mounts/7/source\","
+		   "\"file\":\"config.json\",\"line\":12,\"errno\":2,"
+		   "\"syscall\":\"open_tree\",\"hint\":\"make it first\"}\n");
 }
 
 static void test_final_error_as_text(void **state)
@@ -256,7 +258,7 @@ static void test_final_error_as_text(void **state)
 	check_text(
 	    without_time(logged()),
 	    "time=\"<time>\" level=error msg=\"mounting /data: cannot open /srv/\\\"data\\\": "
-	    "no such file or directory (config.json:12 /mounts/7/source)\"\n");
+	    "no such file or directory (config.json:12 /mounts/7/source) [CRL-2031]\"\n");
 }
 
 static void test_final_error_on_stderr(void **state)
@@ -275,7 +277,7 @@ static void test_final_error_on_stderr(void **state)
 	saved = catch_stderr();
 	error_state(&err, "container \"web\" does not exist");
 	log_error(&err);
-	check_text(restore_stderr(saved), "creel: container \"web\" does not exist\n");
+	check_text(restore_stderr(saved), "creel: container \"web\" does not exist [CRL-4000]\n");
 }
 
 static void test_the_place_with_what_is_known_of_it(void **state)
@@ -288,7 +290,8 @@ static void test_the_place_with_what_is_known_of_it(void **state)
 	saved = catch_stderr();
 	error_config_at(&err, "/process/cwd", "no");
 	log_error(&err);
-	check_text(restore_stderr(saved), "creel: no\n       config.json: /process/cwd\n");
+	check_text(restore_stderr(saved),
+		   "creel: no [CRL-2000]\n       config.json: /process/cwd\n");
 
 	saved = catch_stderr();
 	error_config_at(&err, NULL, "this is not JSON");
@@ -296,7 +299,8 @@ static void test_the_place_with_what_is_known_of_it(void **state)
 	err.line = 3;
 	err.column = 4;
 	log_error(&err);
-	check_text(restore_stderr(saved), "creel: this is not JSON\n       process.json:3:4\n");
+	check_text(restore_stderr(saved),
+		   "creel: this is not JSON [CRL-2000]\n       process.json:3:4\n");
 }
 
 static void test_records_for_people(void **state)
@@ -331,7 +335,7 @@ static void test_the_longest_error_is_whole(void **state)
 	open_log(path, LOG_FORMAT_JSON, LOG_LEVEL_ERROR);
 	saved = catch_stderr();
 	log_error(&err);
-	check_has(restore_stderr(saved), "...: operation not permitted\n");
+	check_has(restore_stderr(saved), "...: operation not permitted [CRL-5000]\n");
 	line = logged();
 	check_text(line + strlen(line) - 6, "...\"}\n");
 	check_has(line, "\"line\":4294967295,\"errno\":1,\"syscall\":\"\\\"");
@@ -359,7 +363,7 @@ static void test_a_function_takes_the_records(void **state)
 	check(log_fd() == -1);
 	error_system(&err, EPERM, "no");
 	log_error(&err);
-	check_text(sent, "init 0 no: operation not permitted");
+	check_text(sent, "init 0 no: operation not permitted [CRL-5000]");
 	check_text(logged(), "");
 	open_log(NULL, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 }
