@@ -78,6 +78,8 @@ const char *version_of_libseccomp(struct arena *arena);
 
 enum cgroup_manager cli_cgroup_manager(const struct global_options *global);
 bool cli_rootless_cgroups(const struct cli *cli);
+/* Whether what goes to OUT may have colours: it is a terminal, and nobody set NO_COLOR. */
+bool cli_has_colour(FILE *out);
 /* LISTEN_FDS of the caller, when LISTEN_PID is us (sd_listen_fds(3)). */
 unsigned int cli_listen_fds(void);
 

@@ -209,9 +209,16 @@ int plan_seccomp(struct arena *arena, const struct oci_seccomp *seccomp, const c
  * cache key. */
 const char *plan_seccomp_version(struct arena *arena);
 
-/* The plan as text, one step a line, each with its JSON pointer: `creel plan`, the debug log, the
- * golden tests. */
+/* The plan as text, one step a line, in the order in which they are carried out, each with its JSON
+ * pointer: `creel plan --format steps`, the golden tests. */
 const char *plan_print(struct arena *arena, const struct plan *plan);
+/* The same grouped by what it is about, for people; with COLOUR, for people at a terminal.  FILTER
+ * is what plan_seccomp() made, or NULL. */
+const char *plan_view(struct arena *arena, const struct plan *plan,
+		      const struct plan_seccomp *filter, bool colour);
+/* All of the plan as a JSON object; creel-plan(8) describes its members. */
+const char *plan_json(struct arena *arena, const struct plan *plan,
+		      const struct plan_seccomp *filter);
 
 /* For `creel features`: every mount option and capability that the tables know, in table order. */
 struct strings plan_mount_options(struct arena *arena);

@@ -131,18 +131,22 @@ static void measure(const struct table *table, size_t *widths)
 
 struct line {
 	char *to;
-	size_t owed; /* blanks that are written when something follows */
+	size_t at; /* characters so far */
 };
 
-static void line_put(struct line *line, const char *text, const char *paint)
+/* TEXT from the column PLACE on; behind what is there already, when that reaches so far. */
+static void line_put(struct line *line, size_t place, size_t gap, const char *text,
+		     const char *paint)
 {
+	size_t least = line->at > 0 ? line->at + gap : 0;
+	size_t blanks = (place > least ? place : least) - line->at;
 	size_t length = strlen(text);
 
 	if (length == 0)
 		return;
-	memset(line->to, ' ', line->owed);
-	line->to += line->owed;
-	line->owed = 0;
+	memset(line->to, ' ', blanks);
+	line->to += blanks;
+	line->at += blanks + width_of(text);
 	if (paint)
 		line->to = stpcpy(line->to, paint);
 	memcpy(line->to, text, length);
@@ -163,19 +167,16 @@ static const char *paint_of(const struct table *table, size_t column, bool head)
 static char *put_row(const struct table *table, const size_t *widths, const char *const *cells,
 		     bool head, char *to)
 {
-	size_t gap = table->gap ? table->gap : 2;
-	struct line line = { .to = to, .owed = table->indent };
+	size_t gap = table->gap ? table->gap : 2, place = table->indent;
+	struct line line = { .to = to };
 
 	for (size_t c = 0; c < table->columns_n; c++) {
-		size_t width = width_of(cells[c]), place = widths[c];
-		size_t free = place > width + gap ? place - width - gap : 0;
+		size_t width = width_of(cells[c]), free = 0;
 
-		if (place == 0)
-			continue;
-		if (table->columns[c].right)
-			line.owed += free;
-		line_put(&line, cells[c], paint_of(table, c, head));
-		line.owed += gap + (table->columns[c].right ? 0 : free);
+		if (table->columns[c].right && widths[c] > width + gap)
+			free = widths[c] - width - gap;
+		line_put(&line, place + free, gap, cells[c], paint_of(table, c, head));
+		place += widths[c];
 	}
 	*line.to = '\n';
 	return line.to + 1;

@@ -192,6 +192,11 @@ bool cli_rootless_cgroups(const struct cli *cli)
 	return cli->runtime.facts.euid != 0 || cli->runtime.facts.in_userns;
 }
 
+bool cli_has_colour(FILE *out)
+{
+	return isatty(fileno(out)) && !getenv("NO_COLOR");
+}
+
 unsigned int cli_listen_fds(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");

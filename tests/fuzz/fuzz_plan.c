@@ -51,6 +51,15 @@ static void check_program(const struct seccomp_program *program)
 	}
 }
 
+/* Whatever a document holds, the JSON form of its plan can be read. */
+static bool is_json(struct arena *arena, const struct plan *plan)
+{
+	const char *text = plan_json(arena, plan, NULL);
+	struct error err = { 0 };
+
+	return json_parse(arena, "plan", text, strlen(text), &err) != NULL;
+}
+
 static void plan_document(const char *text, size_t size, uint8_t choice)
 {
 	auto_arena arena = { 0 };
@@ -86,7 +95,8 @@ static void plan_document(const char *text, size_t size, uint8_t choice)
 		return;
 	if (plan_make(&arena, &config, &request, &facts, &plan, &err) < 0)
 		return;
-	if (strlen(plan_print(&arena, &plan)) == 0)
+	if (strlen(plan_print(&arena, &plan)) == 0 ||
+	    strlen(plan_view(&arena, &plan, NULL, true)) == 0 || !is_json(&arena, &plan))
 		abort();
 	if (!config.linux || !config.linux->seccomp)
 		return;

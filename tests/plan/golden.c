@@ -188,6 +188,45 @@ static int load_setup(struct arena *arena, const struct json *tree, const char *
 	return load_host(arena, directory, setup.host ? setup.host : "root", facts, err);
 }
 
+/* Members of the JSON form whose own name says where they come from. */
+static bool is_named_after_itself(const char *pointer)
+{
+	static const char *const pointers[] = { "/hostname",
+						"/domainname",
+						"/root/path",
+						"/root/readonly",
+						"/linux/rootfsPropagation",
+						"/linux/namespaces",
+						"/process/args" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(pointers); i++)
+		if (strcmp(pointer, pointers[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The view for people and the JSON form leave out no place in the document that STEPS have. */
+static int check_other_forms(struct arena *arena, const struct plan *plan,
+			     const struct plan_seccomp *filter, const char *steps,
+			     struct error *err)
+{
+	const char *view = plan_view(arena, plan, filter, false);
+	const char *json = plan_json(arena, plan, filter);
+
+	if (!json_parse(arena, "the JSON form", json, strlen(json), err))
+		return -1;
+	for (const char *at = strstr(steps, "  [/"); at; at = strstr(at + 1, "  [/")) {
+		const char *pointer = arena_strndup(arena, at + 3, strcspn(at + 3, "]"));
+
+		if (!strstr(view, pointer))
+			return error_config(err, NULL, "the view lacks %s", pointer);
+		if (!is_named_after_itself(pointer) &&
+		    !strstr(json, text_format(arena, "\"where\": \"%s\"", pointer)))
+			return error_config(err, NULL, "the JSON form lacks %s", pointer);
+	}
+	return 0;
+}
+
 /* Everything that creel does before its first side effect, the filter included. */
 static int plan_text(struct arena *arena, const char *directory, const char *text, size_t size,
 		     const char **out, struct error *err)
@@ -210,7 +249,7 @@ static int plan_text(struct arena *arena, const char *directory, const char *tex
 	    plan_seccomp(arena, config.linux->seccomp, "/linux/seccomp", &seccomp, err) < 0)
 		return -1;
 	*out = plan_print(arena, &plan);
-	return 0;
+	return check_other_forms(arena, &plan, &seccomp, *out, err);
 }
 
 static bool plan_file(const char *directory, const char *path, struct outcome *outcome)

@@ -45,14 +45,15 @@ static void test_an_empty_column_takes_no_place(void **state)
 
 static void test_a_long_cell_widens_nothing(void **state)
 {
-	static const struct table_column plain[2] = { 0 };
+	static const struct table_column plain[3] = { 0 };
 	auto_arena arena = { 0 };
-	struct table table = { .arena = &arena, .columns = plain, .columns_n = 2, .most = 4 };
+	struct table table = { .arena = &arena, .columns = plain, .columns_n = 3, .most = 5 };
 
 	(void)state;
-	TABLE_ADD(&table, "abcdefghij", "1");
-	TABLE_ADD(&table, "abc", "2");
-	check_text(table_text(&table), "abcdefghij  1\nabc  2\n");
+	TABLE_ADD(&table, "abcdefg", "1", "x");
+	TABLE_ADD(&table, "abc", "12345", "y");
+	check_text(table_text(&table), "abcdefg  1  x\n"
+				       "abc  12345  y\n");
 }
 
 static void test_characters_count_not_bytes(void **state)
