@@ -37,8 +37,8 @@ struct findings {
 #define FINDINGS_MAX 1000
 
 /*
- * Adds a copy of ERR.  An error that only follows from another one is left out: one at the place of
- * an earlier error, above it, or below it.
+ * Adds a copy of ERR.  What only follows from an earlier error is left out: all that is about the
+ * same place or one below it, and errors about a place above it.
  */
 void findings_add(struct findings *findings, enum finding_severity severity,
 		  const struct error *err);

@@ -27,6 +27,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct findings;
+
 enum cgroup_manager {
 	CGROUP_MANAGER_CGROUPFS,
 	CGROUP_MANAGER_SYSTEMD,
@@ -48,6 +50,7 @@ struct plan_request {
 	const char *notify_socket;    /* NOTIFY_SOCKET of the caller, or NULL */
 	const char *notify_directory; /* where ours will be, on the host */
 	bool rootless_cgroups;	      /* --rootless: cgroup permission errors are tolerated */
+	struct findings *findings;    /* NULL: the first error ends planning */
 };
 
 struct plan_join {
@@ -173,6 +176,16 @@ int plan_make(struct arena *arena, const struct oci_config *config,
 	      const struct plan_request *request, const struct facts *facts, struct plan *plan,
 	      struct error *err) must_check;
 
+/*
+ * All that is wrong with the document TREE, for `creel check`: every error that schema_parse() and
+ * plan_make() would stop at, and what is no error but hardly meant so.  CONFIG and PLAN receive
+ * what could be made of it; true when the plan is whole, with all errors of the document left out
+ * of it.
+ */
+bool plan_collect(struct arena *arena, const struct json *tree, const struct plan_request *request,
+		  const struct facts *facts, struct oci_config *config, struct plan *plan,
+		  struct findings *findings);
+
 /* What plan_process() has to know of the container: MAPS of its user namespace, or NULL. */
 struct plan_process_context {
 	const struct facts *facts;
@@ -182,6 +195,7 @@ struct plan_process_context {
 	const char *listen_names;
 	const char *notify_socket; /* as the container sees it, or NULL */
 	bool keep_groups;	   /* annotation run.oci.keep_original_groups */
+	struct findings *findings; /* NULL: the first error ends planning */
 	const char *where;	   /* "/process", or "" */
 };
 

@@ -19,15 +19,17 @@ static bool is_within(const char *pointer, const char *above)
 
 /* What is missing or damaged is replaced by something empty, which other rules do not like either.
  */
-static bool follows(const struct findings *findings, const struct error *err)
+static bool follows(const struct findings *findings, enum finding_severity severity,
+		    const struct error *err)
 {
 	for (size_t i = 0; i < findings->n; i++) {
 		const struct finding *earlier = &findings->items[i];
 
 		if (earlier->severity != FINDING_ERROR || !earlier->error.where[0])
 			continue;
-		if (is_within(err->where, earlier->error.where) ||
-		    is_within(earlier->error.where, err->where))
+		if (is_within(err->where, earlier->error.where))
+			return true;
+		if (severity == FINDING_ERROR && is_within(earlier->error.where, err->where))
 			return true;
 	}
 	return false;
@@ -51,7 +53,7 @@ static struct error *append(struct findings *findings, enum finding_severity sev
 void findings_add(struct findings *findings, enum finding_severity severity,
 		  const struct error *err)
 {
-	if (severity == FINDING_ERROR && err->where[0] && follows(findings, err))
+	if (err->where[0] && follows(findings, severity, err))
 		return;
 	if (findings->n == FINDINGS_MAX) {
 		findings->left_out++;

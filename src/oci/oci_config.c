@@ -4,7 +4,6 @@
  */
 #include <creel/oci_config.h>
 
-#include <creel/log.h>
 #include <string.h>
 
 #define DIGITS	    "0123456789"
@@ -161,10 +160,6 @@ static int version_check(const void *object, const struct where *at, struct erro
 				    "version %s of the specification is not supported, "
 				    "only %s to %s are",
 				    text, OCI_VERSION_MIN, OCI_VERSION);
-	if (theirs[1] > ours[1])
-		log_warning("the configuration is for version %s of the specification, newer than "
-			    "%s: members that came later are ignored",
-			    text, OCI_VERSION);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <creel/error.h>
 #include <creel/log.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool has_namespace(const struct input *input, enum oci_namespace_type type)
@@ -36,6 +37,22 @@ static int rule_process(const struct input *input, struct error *err)
 	return 0;
 }
 
+/* config.md "Specification version": what a later minor version adds may be ignored, but not in
+ * silence. */
+static int rule_version(const struct input *input, struct error *err)
+{
+	unsigned int ours = 0, theirs = 0;
+
+	(void)err;
+	if (sscanf(OCI_VERSION, "%*u.%u", &ours) == 1 &&
+	    sscanf(input->config->oci_version, "%*u.%u", &theirs) == 1 && theirs > ours)
+		findings_say(input->request->findings, FINDING_WARNING, "/ociVersion",
+			     "the configuration is for version %s of the specification, newer than "
+			     "%s: members that came later are ignored",
+			     input->config->oci_version, OCI_VERSION);
+	return 0;
+}
+
 static int rule_uts(const struct input *input, struct error *err)
 {
 	if (has_namespace(input, OCI_NAMESPACE_UTS))
@@ -59,7 +76,8 @@ static int rule_mount_namespace(const struct input *input, struct error *err)
 		const char *what;
 	} needs[] = {
 		{ input->config->mounts.n > 0, "/mounts", "mounts" },
-		{ input->config->root->readonly, "/root/readonly", "a read-only root" },
+		{ input->config->root && input->config->root->readonly, "/root/readonly",
+		  "a read-only root" },
 		{ input->linux->masked_paths.n > 0, "/linux/maskedPaths", "masked paths" },
 		{ input->linux->readonly_paths.n > 0, "/linux/readonlyPaths", "read-only paths" },
 		{ input->linux->rootfs_propagation.set, "/linux/rootfsPropagation", "propagation" },
@@ -146,6 +164,8 @@ static int rule_labels(const struct input *input, struct error *err)
 {
 	const struct oci_process *process = input->config->process;
 
+	if (!process)
+		return 0;
 	if (is_set(process->apparmor_profile) && !input->facts->apparmor)
 		return error_config_at(err, "/process/apparmorProfile",
 				       "an AppArmor profile is given, but AppArmor is not enabled "
@@ -155,7 +175,8 @@ static int rule_labels(const struct input *input, struct error *err)
 				       "selinux label is specified in config, but selinux is "
 				       "disabled or not supported");
 	if (is_set(input->linux->mount_label) && !input->facts->selinux)
-		log_warning("linux.mountLabel is ignored: SELinux is not enabled on this host");
+		findings_say(input->request->findings, FINDING_WARNING, "/linux/mountLabel",
+			     "the label is ignored: SELinux is not enabled on this host");
 	return 0;
 }
 
@@ -226,7 +247,8 @@ static int check_sysctl(const struct input *input, const char *key, struct error
 static int rule_sysctl(const struct input *input, struct error *err)
 {
 	for (size_t i = 0; i < input->linux->sysctl.n; i++)
-		if (check_sysctl(input, input->linux->sysctl.items[i].key, err) < 0)
+		if (check_sysctl(input, input->linux->sysctl.items[i].key, err) < 0 &&
+		    go_on(input, err) < 0)
 			return -1;
 	return 0;
 }
@@ -248,15 +270,15 @@ static int rule_mount_context(const struct input *input, struct error *err)
 
 /* The order is that of the messages a user sees first: what is missing, then what does not fit. */
 static int (*const rules[])(const struct input *input, struct error *err) = {
-	rule_root,   rule_process,	   rule_rootless,      rule_user_namespace,
-	rule_uts,    rule_mount_namespace, rule_time_offsets,  rule_net_devices,
-	rule_labels, rule_sysctl,	   rule_mount_context,
+	rule_version,	     rule_root,	  rule_process,		rule_rootless,
+	rule_user_namespace, rule_uts,	  rule_mount_namespace, rule_time_offsets,
+	rule_net_devices,    rule_labels, rule_sysctl,		rule_mount_context,
 };
 
 int check_config(const struct input *input, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-		if (rules[i](input, err) < 0)
+		if (rules[i](input, err) < 0 && go_on(input, err) < 0)
 			return -1;
 	return 0;
 }

@@ -2,6 +2,7 @@
  * includes it. */
 #pragma once
 
+#include <creel/findings.h>
 #include <creel/plan.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,12 @@ struct input {
 	const struct plan_request *request;
 	const struct facts *facts;
 };
+
+/* Keeps an error, if all of them are wanted: 0 to go on, else -1. */
+static inline int go_on(const struct input *input, struct error *err)
+{
+	return findings_keep(input->request->findings, err);
+}
 
 /* JSON pointers as text, kept beside what they asked for. */
 const char *pointer_index(struct arena *arena, const char *base, size_t index);
@@ -39,6 +46,10 @@ const struct idmap_range *idmap_ranges(struct arena *arena, const struct oci_id_
 
 /* Rules between objects: what no single object can know. */
 int check_config(const struct input *input, struct error *err) must_check;
+/* What is no error but suspicious; `suspect` files. */
+void suspect_config(const struct input *input, struct findings *findings);
+void suspect_mounts(const struct input *input, struct findings *findings);
+void suspect_seccomp(const struct input *input, struct findings *findings);
 
 int plan_namespaces(const struct input *input, struct plan_namespaces *plan,
 		    struct error *err) must_check;
@@ -63,6 +74,10 @@ void plan_device_rules(struct arena *arena, const struct oci_resources *resource
 #define OOM_GROUP_ANNOTATION "run.creel.memory.oom.group"
 const char *oom_group(const struct input *input, const char **where);
 int plan_cgroups(const struct input *input, struct plan *plan, struct error *err) must_check;
+/* plan_resources() that goes on as long as FINDINGS take its errors. */
+int plan_all_resources(struct arena *arena, const struct oci_resources *resources,
+		       const char *where, struct plan_cgroup *plan, struct findings *findings,
+		       struct error *err) must_check;
 /* Adds one write; VALUE NULL means there is nothing to write. */
 struct cgroup_write *plan_write(struct arena *arena, struct plan_cgroup *plan, const char *file,
 				const char *value, const char *where);

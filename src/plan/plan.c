@@ -179,10 +179,12 @@ static int plan_init_process(const struct input *input, struct plan *plan, struc
 		.listen_names = input->request->listen_names,
 		.notify_socket = plan->notify ? NOTIFY_TARGET "/notify.sock" : NULL,
 		.keep_groups = groups && text_equal(groups, "1"),
+		.findings = input->request->findings,
 		.where = "/process",
 	};
 
-	if (plan_process(input->arena, input->config->process, &context, &plan->process, err) < 0)
+	if (plan_process(input->arena, input->config->process, &context, &plan->process, err) < 0 &&
+	    go_on(input, err) < 0)
 		return -1;
 	return plan_linux_process(input->arena, input->linux, &plan->process, err);
 }
@@ -220,15 +222,18 @@ int plan_make(struct arena *arena, const struct oci_config *config,
 	*plan = (struct plan){ 0 };
 	if (check_config(&input, err) < 0)
 		return -1;
+	/* Only where all errors are wanted: the two are among them. */
+	if (!config->root || !config->process)
+		return 0;
 	plan_names(&input, plan);
 	plan_propagation(input.linux, plan);
 	if (plan_namespaces(&input, &plan->namespaces, err) < 0)
 		return -1;
 	if (plan_mounts(&input, plan, err) < 0)
 		return -1;
-	if (plan_cgroups(&input, plan, err) < 0)
+	if (plan_cgroups(&input, plan, err) < 0 && go_on(&input, err) < 0)
 		return -1;
-	if (plan_init_process(&input, plan, err) < 0)
+	if (plan_init_process(&input, plan, err) < 0 && go_on(&input, err) < 0)
 		return -1;
 	plan_keyring(&input, plan);
 	plan_sysctls(&input, plan);

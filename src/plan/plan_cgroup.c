@@ -170,7 +170,8 @@ static int plan_place(const struct input *input, struct plan_cgroup *plan, struc
 	if (plan->manager == CGROUP_MANAGER_DISABLED)
 		return plan_disabled(plan, "cgroups are disabled", err);
 	if (!input->facts->cgroup_mount) {
-		log_warning("the container has no cgroup: cgroup version 2 is not mounted");
+		findings_say(input->request->findings, FINDING_WARNING, NULL,
+			     "the container has no cgroup: cgroup version 2 is not mounted");
 		return plan_disabled(plan, "cgroup version 2 is not mounted", err);
 	}
 	if (plan_path(input, plan, err) < 0)
@@ -239,12 +240,13 @@ int plan_cgroups(const struct input *input, struct plan *plan, struct error *err
 	if (!resources)
 		resources = &no_resources;
 	cgroup->manager = input->request->manager;
-	if (cgroup->manager == CGROUP_MANAGER_SYSTEMD && plan_systemd(input, cgroup, err) < 0)
+	if (cgroup->manager == CGROUP_MANAGER_SYSTEMD && plan_systemd(input, cgroup, err) < 0 &&
+	    go_on(input, err) < 0)
 		return -1;
-	if (plan_resources(input->arena, resources, "/linux/resources", input->facts, cgroup, err) <
-	    0)
+	if (plan_all_resources(input->arena, resources, "/linux/resources", cgroup,
+			       input->request->findings, err) < 0)
 		return -1;
-	if (plan_oom_group(input, cgroup, err) < 0)
+	if (plan_oom_group(input, cgroup, err) < 0 && go_on(input, err) < 0)
 		return -1;
 	plan_filter(input, resources, cgroup);
 	if (plan_place(input, cgroup, err) < 0)

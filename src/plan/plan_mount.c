@@ -87,8 +87,9 @@ static int plan_target(const struct input *input, const struct oci_mount *mount,
 	const char *where = pointer_key(input->arena, op->where, "destination");
 
 	if (mount->destination[0] != '/')
-		log_warning("%s: \"%s\" is relative, which is deprecated; it is taken from /",
-			    where, mount->destination);
+		findings_say(input->request->findings, FINDING_WARNING, where,
+			     "\"%s\" is relative, which is deprecated; it is taken from /",
+			     mount->destination);
 	op->target = mount_destination(input->arena, mount->destination);
 	if (strcmp(op->target, "/") == 0)
 		return error_config_at(err, where,
@@ -341,10 +342,13 @@ int plan_mounts(const struct input *input, struct plan *plan, struct error *err)
 
 	plan->mounts = arena_array(input->arena, config->mounts.n + 1 + plan_devices_max(input),
 				   sizeof(*plan->mounts));
-	for (size_t i = 0; i < config->mounts.n; i++)
+	for (size_t i = 0; i < config->mounts.n; i++) {
 		if (plan_one_mount(input, &config->mounts.items[i], i, plan->namespaces.maps,
-				   &plan->mounts[plan->mounts_n++], err) < 0)
+				   &plan->mounts[plan->mounts_n], err) == 0)
+			plan->mounts_n++;
+		else if (go_on(input, err) < 0)
 			return -1;
+	}
 	plan_notify(input, plan);
 	plan_devices(input, plan);
 	plan_protections(input, plan);

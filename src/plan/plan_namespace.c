@@ -98,10 +98,10 @@ static void plan_user_namespace(const struct input *input, size_t index, bool jo
 	}
 	/* podman writes dummy maps beside the path of a user namespace to join. */
 	if (input->linux->uid_mappings.n > 0 || input->linux->gid_mappings.n > 0)
-		log_warning(
-		    "uidMappings and gidMappings are ignored: linux.namespaces[%zu] joins a user "
-		    "namespace, which has its own",
-		    index);
+		findings_say(input->request->findings, FINDING_WARNING, "/linux/uidMappings",
+			     "uidMappings and gidMappings are ignored: linux.namespaces[%zu] joins "
+			     "a user namespace, which has its own",
+			     index);
 }
 
 static const char *time_offsets(const struct input *input)

@@ -120,8 +120,9 @@ static void warn_of_ambient(const struct target *to, uint64_t dropped)
 	for (size_t i = 0; i < ARRAY_SIZE(capability_names); i++)
 		if (dropped & (1ULL << i))
 			add_name(to->arena, &names, capability_names[i]);
-	log_warning("%s/capabilities/ambient: %s must be inheritable and permitted too, ignored",
-		    to->context->where, strings_joined(to->arena, &names, ", "));
+	findings_say(to->context->findings, FINDING_WARNING, at(to, "/capabilities/ambient"),
+		     "%s must be inheritable and permitted too, ignored",
+		     strings_joined(to->arena, &names, ", "));
 }
 
 /* config.md: what cannot be granted SHOULD be a warning, not an error.  An absent object grants
@@ -140,12 +141,13 @@ static void plan_caps(const struct target *to)
 	out->effective = capability_mask(to, &caps->effective, &ignored);
 	out->inheritable = capability_mask(to, &caps->inheritable, &ignored);
 	ambient = capability_mask(to, &caps->ambient, &ignored);
-	if (ignored.n > 0)
+	if (ignored.n > 0 && !to->context->findings)
 		log_warning("ignoring unknown or unavailable capabilities: [%s]",
 			    strings_joined(to->arena, &ignored, ", "));
 	if (out->effective & ~out->permitted)
-		log_warning("%s/capabilities/effective: what is not permitted too is ignored",
-			    to->context->where);
+		findings_say(to->context->findings, FINDING_WARNING,
+			     at(to, "/capabilities/effective"),
+			     "what is not permitted too is ignored");
 	out->effective &= out->permitted;
 	out->ambient = ambient & out->inheritable & out->permitted;
 	if (out->ambient != ambient)
@@ -174,6 +176,16 @@ static void set_variable(struct arena *arena, struct strings *env, const char *t
 		strings_add(arena, env, arena_strdup(arena, text));
 }
 
+static int check_variable(const char *text, const char *where, struct error *err)
+{
+	if (!strchr(text, '='))
+		return error_config_at(err, where, "invalid environment variable: missing '='");
+	if (text[0] == '=')
+		return error_config_at(err, where,
+				       "invalid environment variable: name cannot be empty");
+	return 0;
+}
+
 static int plan_variables(const struct target *to, struct error *err)
 {
 	const struct strings *env = &to->process->env;
@@ -181,13 +193,10 @@ static int plan_variables(const struct target *to, struct error *err)
 	for (size_t i = 0; i < env->n; i++) {
 		const char *where = pointer_index(to->arena, at(to, "/env"), i);
 
-		if (!strchr(env->items[i], '='))
-			return error_config_at(err, where,
-					       "invalid environment variable: missing '='");
-		if (env->items[i][0] == '=')
-			return error_config_at(
-			    err, where, "invalid environment variable: name cannot be empty");
-		set_variable(to->arena, &to->plan->env, env->items[i]);
+		if (check_variable(env->items[i], where, err) == 0)
+			set_variable(to->arena, &to->plan->env, env->items[i]);
+		else if (findings_keep(to->context->findings, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -255,8 +264,8 @@ static int plan_groups(const struct target *to, struct error *err)
 	if (!user || user->additional_gids.n == 0)
 		return 0;
 	if (to->context->keep_groups) {
-		log_warning("%s/user/additionalGids is ignored: the caller's groups are kept",
-			    to->context->where);
+		findings_say(to->context->findings, FINDING_WARNING, at(to, "/user/additionalGids"),
+			     "it is ignored: the caller's groups are kept");
 		return 0;
 	}
 	if (!can_set_groups(to))
@@ -285,9 +294,13 @@ static int plan_user(const struct target *to, struct error *err)
 	to->plan->uid = (uid_t)uid;
 	to->plan->gid = (gid_t)gid;
 	to->plan->umask = user && user->umask.set ? (mode_t)user->umask.value : DEFAULT_UMASK;
-	if (maps && check_mapped(to, maps->gids, maps->gids_n, gid, "/user/gid", "setgid", err) < 0)
+	if (maps &&
+	    check_mapped(to, maps->gids, maps->gids_n, gid, "/user/gid", "setgid", err) < 0 &&
+	    findings_keep(to->context->findings, err) < 0)
 		return -1;
-	if (maps && check_mapped(to, maps->uids, maps->uids_n, uid, "/user/uid", "setuid", err) < 0)
+	if (maps &&
+	    check_mapped(to, maps->uids, maps->uids_n, uid, "/user/uid", "setuid", err) < 0 &&
+	    findings_keep(to->context->findings, err) < 0)
 		return -1;
 	return plan_groups(to, err);
 }
@@ -407,7 +420,7 @@ int plan_process(struct arena *arena, const struct oci_process *process,
 	plan_terminal(&to);
 	if (plan_env(&to, err) < 0)
 		return -1;
-	if (plan_user(&to, err) < 0)
+	if (plan_user(&to, err) < 0 && findings_keep(context->findings, err) < 0)
 		return -1;
 	plan_caps(&to);
 	plan_rlimits(&to);

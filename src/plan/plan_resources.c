@@ -19,6 +19,7 @@ struct target {
 	struct arena *arena;
 	const char *where; /* of the whole object */
 	struct plan_cgroup *plan;
+	struct findings *findings; /* or NULL */
 };
 
 static const char *at(const struct target *to, const char *pointer)
@@ -128,8 +129,8 @@ static void note_memory(const struct target *to, const struct oci_memory *memory
 		    "cgroup version 2 and are ignored",
 		    to->where);
 	if (memory->disable_oom_killer.value)
-		log_warning("%s/memory/disableOOMKiller is ignored: cgroup version 2 cannot do it",
-			    to->where);
+		findings_say(to->findings, FINDING_WARNING, at(to, "/memory/disableOOMKiller"),
+			     "it is ignored: cgroup version 2 cannot do it");
 }
 
 static int plan_memory(const struct target *to, const struct oci_resources *resources,
@@ -406,14 +407,26 @@ static int (*const parts[])(const struct target *to, const struct oci_resources 
 	plan_cpus,	plan_hugetlb, plan_rdma, plan_unified,
 };
 
+int plan_all_resources(struct arena *arena, const struct oci_resources *resources,
+		       const char *where, struct plan_cgroup *plan, struct findings *findings,
+		       struct error *err)
+{
+	const struct target to = {
+		.arena = arena,
+		.where = where,
+		.plan = plan,
+		.findings = findings,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (parts[i](&to, resources, err) < 0 && findings_keep(findings, err) < 0)
+			return -1;
+	return 0;
+}
+
 int plan_resources(struct arena *arena, const struct oci_resources *resources, const char *where,
 		   const struct facts *facts, struct plan_cgroup *plan, struct error *err)
 {
-	const struct target to = { .arena = arena, .where = where, .plan = plan };
-
 	(void)facts;
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		if (parts[i](&to, resources, err) < 0)
-			return -1;
-	return 0;
+	return plan_all_resources(arena, resources, where, plan, NULL, err);
 }

@@ -3,12 +3,17 @@
  *with NAME.plan, or the error with NAME.error.  The member "test" of a document, which creel does
  *not know, says which host and which command line to plan for; hosts are facts-NAME.json.
  *
+ *Documents that are called check-NAME.json are collected instead: check-NAME.findings is all that
+ *is wrong with them.  And for every other one, collecting must find the error that planning stops
+ *at, and no error where there is a plan.
+ *
  *	golden DIRECTORY		compare
  *	golden --update DIRECTORY	write the golden files anew
  *	golden --accept DIRECTORY FILE...	print the plans of documents that must have one,
  *with the hosts of DIRECTORY
  */
 #include <creel/error.h>
+#include <creel/findings.h>
 #include <creel/log.h>
 #include <creel/plan.h>
 #include <dirent.h>
@@ -82,6 +87,7 @@ struct outcome {
 	const char *warnings;
 	const char *text;
 	bool failed;
+	bool agrees; /* collecting with planning */
 };
 
 static char *read_text(struct arena *arena, const char *path, size_t *size)
@@ -252,6 +258,62 @@ static int plan_text(struct arena *arena, const char *directory, const char *tex
 	return check_other_forms(arena, &plan, &seccomp, *out, err);
 }
 
+/* All that is wrong with the document; false when it is no JSON. */
+static bool collect(struct arena *arena, const char *directory, const char *path,
+		    struct findings *findings, struct error *err)
+{
+	struct plan_request request;
+	struct facts facts = { 0 };
+	struct oci_config config = { 0 };
+	struct plan plan;
+	size_t size = 0;
+	char *text = read_text(arena, path, &size);
+	struct json *tree = json_parse(arena, "config.json", text, size, err);
+
+	*findings = (struct findings){ .arena = arena };
+	if (!tree || load_setup(arena, tree, directory, &request, &facts, err) < 0)
+		return false;
+	plan_collect(arena, tree, &request, &facts, &config, &plan, findings);
+	return true;
+}
+
+static const char *findings_text(struct arena *arena, const struct findings *findings)
+{
+	static const char *const severities[] = { "error", "warning", "note" };
+	const char *text = "";
+
+	for (size_t i = 0; i < findings->n; i++)
+		text = text_format(arena, "%s%s %s", text, severities[findings->items[i].severity],
+				   error_text(arena, &findings->items[i].error));
+	return text;
+}
+
+/* Whether collecting says the same as planning, which gave ERR or, when that is none, a plan. */
+static bool agrees(struct arena *arena, const char *directory, const char *path,
+		   const struct error *err)
+{
+	struct findings findings;
+	struct error ignored = { 0 };
+
+	if (!collect(arena, directory, path, &findings, &ignored))
+		return err->kind == ERROR_CONFIG;
+	for (size_t i = 0; i < findings.n; i++) {
+		const struct finding *finding = &findings.items[i];
+
+		if (finding->severity != FINDING_ERROR)
+			continue;
+		if (err->kind == finding->error.kind &&
+		    strcmp(err->where, finding->error.where) == 0 &&
+		    strcmp(err->what, finding->error.what) == 0)
+			return true;
+	}
+	if (err->kind == ERROR_NONE && findings_count(&findings, FINDING_ERROR) == 0)
+		return true;
+	fprintf(stderr, "%s: planning says:\n%s\nbut collecting:\n%s\n", path,
+		err->kind ? error_text(arena, err) : "(nothing)", findings_text(arena, &findings));
+	return false;
+}
+
 static bool plan_file(const char *directory, const char *path, struct outcome *outcome)
 {
 	struct error err = { 0 };
@@ -266,6 +328,7 @@ static bool plan_file(const char *directory, const char *path, struct outcome *o
 	log_to_function(keep_warning, outcome);
 	outcome->failed =
 	    plan_text(outcome->arena, directory, text, size, &outcome->text, &err) < 0;
+	outcome->agrees = agrees(outcome->arena, directory, path, &err);
 	if (outcome->failed)
 		outcome->text = error_text(outcome->arena, &err);
 	outcome->text = text_format(outcome->arena, "%s%s", outcome->warnings, outcome->text);
@@ -281,6 +344,29 @@ static bool compare(const char *path, const char *wanted, const char *found)
 	return false;
 }
 
+/* A document whose findings are wanted; true when they are as they should be. */
+static bool check_findings(const char *directory, const char *name, bool update)
+{
+	auto_arena arena = { 0 };
+	const char *stem = text_format(&arena, "%s/%.*s", directory, (int)strlen(name) - 5, name);
+	const char *golden = text_format(&arena, "%s.findings", stem);
+	struct outcome outcome = { .arena = &arena, .warnings = "" };
+	struct findings findings;
+	struct error err = { 0 };
+	const char *text;
+	size_t size = 0;
+
+	log_to_function(keep_warning, &outcome);
+	if (!collect(&arena, directory, text_format(&arena, "%s.json", stem), &findings, &err))
+		text = error_text(&arena, &err);
+	else
+		text =
+		    text_format(&arena, "%s%s", outcome.warnings, findings_text(&arena, &findings));
+	if (update)
+		return write_text(golden, text);
+	return compare(golden, read_text(&arena, golden, &size), text);
+}
+
 /* One document; true when it is as it should be. */
 static bool check_one(const char *directory, const char *name, bool update)
 {
@@ -294,7 +380,8 @@ static bool check_one(const char *directory, const char *name, bool update)
 		return false;
 	golden = text_format(&arena, "%s.%s", stem, outcome.failed ? "error" : "plan");
 	if (!update)
-		return compare(golden, read_text(&arena, golden, &size), outcome.text);
+		return compare(golden, read_text(&arena, golden, &size), outcome.text) &&
+		       outcome.agrees;
 	remove(text_format(&arena, "%s.%s", stem, outcome.failed ? "plan" : "error"));
 	return write_text(golden, outcome.text);
 }
@@ -311,7 +398,10 @@ static int check_all(const char *directory, bool update)
 	int failed = 0;
 
 	for (int i = 0; i < n; i++) {
-		failed += !check_one(directory, entries[i]->d_name, update);
+		bool findings = text_starts_with(entries[i]->d_name, "check-");
+
+		failed +=
+		    !(findings ? check_findings : check_one)(directory, entries[i]->d_name, update);
 		free(entries[i]);
 	}
 	free(entries);

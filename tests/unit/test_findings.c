@@ -43,7 +43,8 @@ static void test_errors_that_follow_are_left_out(void **state)
 	add(&findings, FINDING_ERROR, "/a", "above it");
 	check_int(findings.n, 1);
 	add(&findings, FINDING_ERROR, "/a/bc", "a name that only begins alike");
-	add(&findings, FINDING_WARNING, "/a/b", "a warning says something else");
+	add(&findings, FINDING_WARNING, "/a/b", "a warning about what is wrong anyway");
+	add(&findings, FINDING_WARNING, "/a", "a warning about something larger");
 	add(&findings, FINDING_ERROR, "", "no place");
 	add(&findings, FINDING_ERROR, NULL, "no place either");
 	check_int(findings.n, 5);

@@ -1,7 +1,6 @@
 /* Tests of oci_config.c: what the top level may say, and that real documents decode. */
 #include "oci_cases.h"
 
-#include <creel/log.h>
 #include <creel/oci_config.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -131,29 +130,6 @@ static void test_hook_lists_have_the_numbers_of_their_kinds(void **state)
 	}
 }
 
-static void count_warning(void *argument, enum log_level level, const char *text)
-{
-	assert_int_equal(level, LOG_LEVEL_WARNING);
-	assert_non_null(strstr(text, "1.99.0"));
-	(*(int *)argument)++;
-}
-
-static void test_newer_minor_version_is_a_warning(void **state)
-{
-	auto_arena arena = { 0 };
-	struct error err = { 0 };
-	int warnings = 0;
-
-	(void)state;
-	assert_int_equal(log_open(NULL, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING, &err), 0);
-	log_to_function(count_warning, &warnings);
-	(void)decoded(&oci_config_schema, &arena, "{\"ociVersion\":\"1.3.7\"}");
-	assert_int_equal(warnings, 0);
-	(void)decoded(&oci_config_schema, &arena, "{\"ociVersion\":\"1.99.0\"}");
-	assert_int_equal(warnings, 1);
-	assert_int_equal(log_open(NULL, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR, &err), 0);
-}
-
 static void test_every_member_comes_back(void **state)
 {
 	(void)state;
@@ -235,7 +211,6 @@ int main(void)
 		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_hooks),
 		cmocka_unit_test(test_hook_lists_have_the_numbers_of_their_kinds),
-		cmocka_unit_test(test_newer_minor_version_is_a_warning),
 		cmocka_unit_test(test_every_member_comes_back),
 		cmocka_unit_test(test_real_documents_decode),
 	};
