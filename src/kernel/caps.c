@@ -148,32 +148,23 @@ int caps_drop_bounding(const struct caps *caps, int last, struct error *err)
 	/* Not only up to LAST, which may be a guess. */
 	(void)last;
 	for (int i = 0; i < 64; i++) {
-		if (caps->bounding & bit(i))
+		if (caps->bounding & bit(i) || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
 			continue;
-		/*
-		 * Asking first is seven times cheaper than dropping what is gone already, and lets
-		 * a process without CAP_SETPCAP go on when there is nothing to drop.
-		 */
-		int is_set = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
-		int asked = is_set < 0 ? errno : 0;
 
-		if (asked == EINVAL && i > LAST_OF_BASELINE)
+		int errnum = errno;
+
+		if (errnum == EINVAL && i > LAST_OF_BASELINE)
 			break; /* past the last one */
-		if (asked)
-			return error_system(err, asked,
-					    "cannot ask for capability %d of the bounding set", i);
-		if (!is_set)
+		/* A process without CAP_SETPCAP goes on when there is nothing to drop. */
+		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0) {
-			int errnum = errno;
-			char name[32];
 
-			describe(bit(i), name, sizeof(name));
-			error_system(err, errnum, "cannot drop %s from the bounding set", name);
-			if (errnum == EPERM)
-				error_hint(err, "dropping capabilities needs CAP_SETPCAP");
-			return -1;
-		}
+		char name[32];
+
+		describe(bit(i), name, sizeof(name));
+		error_system(err, errnum, "cannot drop %s from the bounding set", name);
+		return errnum == EPERM ? error_hint(err, "dropping capabilities needs CAP_SETPCAP")
+				       : -1;
 	}
 	return 0;
 }
@@ -185,7 +176,6 @@ int caps_drop_bounding(const struct caps *caps, int last, struct error *err)
  */
 static struct caps grantable(const struct caps *wanted, const struct caps *have, int last)
 {
-	uint64_t bounding = probe_set(false);
 	uint64_t all = up_to(last);
 	struct caps caps = {
 		.bounding = wanted->bounding & all,
@@ -197,7 +187,8 @@ static struct caps grantable(const struct caps *wanted, const struct caps *have,
 	/* Without CAP_SETPCAP only what is permitted may be added; in both cases only what is in
 	 * the bounding set. */
 	caps.inheritable &= have->inheritable | have->permitted;
-	caps.inheritable &= have->inheritable | bounding;
+	if (caps.inheritable & ~have->inheritable)
+		caps.inheritable &= have->inheritable | probe_set(false);
 	caps.effective = wanted->effective & caps.permitted;
 	caps.ambient = wanted->ambient & caps.permitted & caps.inheritable;
 
@@ -245,13 +236,20 @@ static void raise_ambient(struct caps *caps)
 	}
 }
 
-/* A set that is larger than asked for is the one failure of a runtime that nobody would notice. */
+/*
+ * A set that is larger than asked for is the one failure of a runtime that nobody would notice. The
+ * ambient set was cleared as a whole: only what was raised since can be in it.
+ */
 static int verify(const struct caps *caps, struct error *err)
 {
-	struct caps now;
+	struct caps now = { 0 };
 
-	if (caps_read(&now, err) < 0)
+	if (get_sets(&now, err) < 0)
 		return -1;
+	for (int i = 0; i < 64; i++)
+		if (caps->ambient & bit(i) &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) == 1)
+			now.ambient |= bit(i);
 	if (now.effective != caps->effective || now.permitted != caps->permitted ||
 	    now.inheritable != caps->inheritable || now.ambient != caps->ambient)
 		return error_system(err, EPROTO, "the kernel did not take over the capabilities");
