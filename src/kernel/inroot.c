@@ -262,13 +262,54 @@ static int walk(int root, const char *path, mode_t mode, enum walk_end end)
 	return fd;
 }
 
+/* Splits PATH into PARENT, which ends with a slash or is empty, and NAME; false when there is no
+ * name that could be made. */
+static bool split(const char *path, char parent[PATH_MAX], char name[NAME_MAX + 1])
+{
+	size_t length = strlen(path);
+
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+
+	size_t start = length;
+
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	if (length - start > NAME_MAX || start >= PATH_MAX) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	memcpy(name, path + start, length - start);
+	name[length - start] = '\0';
+	memcpy(parent, path, start);
+	parent[start] = '\0';
+	errno = EINVAL;
+	return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* Mostly the last component alone is missing.  -1: the walk has to find out. */
+static int make_last(int root, const char *path, mode_t mode)
+{
+	char parent[PATH_MAX], name[NAME_MAX + 1];
+	auto_fd at =
+	    split(path, parent, name) ? inroot_try(root, parent, O_PATH | O_DIRECTORY) : -1;
+
+	if (at < 0 || make(at, name, S_IFDIR | mode, 0) < 0)
+		return -1;
+	return open_retried(at, name, O_PATH | O_DIRECTORY, REAL);
+}
+
 int inroot_make_directory(int root, const char *path, mode_t mode, struct error *err)
 {
 	int fd = inroot_try(root, path, O_PATH | O_DIRECTORY);
 
-	/* Also a dangling link is ENOENT: the walk makes what it points to, inside the root. */
-	if (fd < 0 && errno == ENOENT)
-		fd = walk(root, path, mode & 0755, END_DIRECTORY);
+	if (fd < 0 && errno == ENOENT) {
+		fd = make_last(root, path, mode & 0755);
+		/* Also a dangling link is ENOENT: the walk makes what it points to, inside the
+		 * root. */
+		if (fd < 0)
+			fd = walk(root, path, mode & 0755, END_DIRECTORY);
+	}
 	if (fd < 0)
 		return error_system(err, errno, "cannot make the directory %s inside the root",
 				    path);
@@ -295,23 +336,9 @@ int inroot_make_file(int root, const char *path, struct error *err)
 static int open_parent(int root, const char *path, char *name, struct error *err)
 {
 	char parent[PATH_MAX];
-	size_t length = strlen(path);
 
-	while (length > 0 && path[length - 1] == '/')
-		length--;
-
-	size_t start = length;
-
-	while (start > 0 && path[start - 1] != '/')
-		start--;
-	if (length - start > NAME_MAX || start >= sizeof(parent))
-		return error_system(err, ENAMETOOLONG, "cannot make %s inside the root", path);
-	memcpy(name, path + start, length - start);
-	name[length - start] = '\0';
-	memcpy(parent, path, start);
-	parent[start] = '\0';
-	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return error_system(err, EINVAL, "cannot make %s inside the root", path);
+	if (!split(path, parent, name))
+		return error_system(err, errno, "cannot make %s inside the root", path);
 	return inroot_make_directory(root, parent, 0755, err);
 }
 
