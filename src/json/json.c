@@ -422,10 +422,38 @@ static void fail_syntax(struct parser *parser, size_t consumed)
 	fail_at(parser, offset, false, ours);
 }
 
+/* yajl takes these for blanks, and in strings it has refused them. */
+static bool has_foreign_blank(struct parser *parser)
+{
+	static const char foreign[] = "\v\f";
+
+	for (size_t i = 0; foreign[i]; i++) {
+		const char *at = memchr(parser->text, foreign[i], parser->size);
+
+		if (!at)
+			continue;
+		fail_at(parser, (size_t)(at - parser->text), false, "this is not JSON");
+		return true;
+	}
+	return false;
+}
+
+/* yajl takes a text that breaks off in a string or a word behind the value for whole. */
+static bool has_more(struct parser *parser, size_t end)
+{
+	while (end < parser->size && memchr(" \t\r\n", parser->text[end], 4))
+		end++;
+	if (end == parser->size)
+		return false;
+	fail_at(parser, end, false, "something follows the end of the document");
+	return true;
+}
+
 /* Returns the root, or NULL with the error set. */
 static struct json *parse(struct parser *parser)
 {
 	yajl_status status;
+	size_t end; /* of the value; a number at the end of the text is not known to be over yet */
 
 	if (parser->size >= 3 && memcmp(parser->text, "\xef\xbb\xbf", 3) == 0) {
 		fail(parser, 0, "the document starts with a byte order mark");
@@ -436,8 +464,9 @@ static struct json *parse(struct parser *parser)
 		fail_syntax(parser, yajl_get_bytes_consumed(parser->yajl));
 	if (status != yajl_status_ok)
 		return NULL;
+	end = parser->root ? parser->offset : parser->size;
 	if (yajl_complete_parse(parser->yajl) == yajl_status_ok)
-		return parser->root;
+		return has_more(parser, end) || has_foreign_blank(parser) ? NULL : parser->root;
 	/* yajl's count has started anew.  A callback may have failed here: "1" ends only now. */
 	if (parser->err->kind == ERROR_NONE)
 		fail_syntax(parser, parser->size);
