@@ -24,9 +24,18 @@
 
 /* The container's words that may reach the service manager; MAINPID, FDSTORE and the like are not
  * its to say. */
-static const char *const allowed[] = {
-	"READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1", "MONOTONIC_USEC=",
-};
+static bool is_allowed(const char *line)
+{
+	static const char *const words[] = { "READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1" };
+	static const char time[] = "MONOTONIC_USEC=";
+	uint64_t value;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (text_equal(line, words[i]))
+			return true;
+	return text_starts_with(line, time) &&
+	       text_parse_uint(line + strlen(time), UINT64_MAX, &value);
+}
 
 int create_make_notify(struct create *create, struct error *err)
 {
@@ -131,15 +140,8 @@ static bool receive(int fd, char *lines, size_t size)
 	text[n] = '\0';
 	lines[0] = '\0';
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n"))
-		for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
-			bool value = text_ends_with(allowed[i], "_USEC=");
-			bool match = value ? text_starts_with(line, allowed[i])
-					   : text_equal(line, allowed[i]);
-
-			if (match && length + strlen(line) + 2 < size)
-				length +=
-				    (size_t)snprintf(lines + length, size - length, "%s\n", line);
-		}
+		if (is_allowed(line) && length + strlen(line) + 2 < size)
+			length += (size_t)snprintf(lines + length, size - length, "%s\n", line);
 	return true;
 }
 
