@@ -65,10 +65,26 @@ static bool read_number(const struct source *from, const char *file, uint64_t *v
 	return text_parse_uint(text, UINT64_MAX, value);
 }
 
-static const struct json *json_number(struct arena *arena, const char *text, size_t length)
+/* What JSON takes for one, of what the kernel writes: "12", "0.34". */
+static bool is_number(const char *text, size_t length)
+{
+	size_t whole = strspn(text, "0123456789"), rest;
+
+	if (whole == 0 || whole > length || (whole > 1 && text[0] == '0'))
+		return false;
+	if (whole == length)
+		return true;
+	rest = strspn(text + whole + 1, "0123456789");
+	return text[whole] == '.' && rest > 0 && whole + 1 + rest == length;
+}
+
+/* NULL when it is none: then it is left out. */
+static struct json *json_number(struct arena *arena, const char *text, size_t length)
 {
 	struct json *number = arena_alloc(arena, sizeof(*number));
 
+	if (!is_number(text, length))
+		return NULL;
 	number->type = JSON_NUMBER;
 	number->text = arena_strndup(arena, text, length);
 	return number;
@@ -193,11 +209,11 @@ static const struct json *read_raw(const struct source *from, const char *text)
 	object->type = JSON_OBJECT;
 	while (text && *text) {
 		size_t key = strcspn(text, " \n"), length = strcspn(text, "\n");
-		struct json *member;
+		struct json *member = NULL;
 
-		if (text[key] == ' ') {
-			member = (struct json *)json_number(from->arena, text + key + 1,
-							    length - key - 1);
+		if (text[key] == ' ')
+			member = json_number(from->arena, text + key + 1, length - key - 1);
+		if (member) {
 			member->key = arena_strndup(from->arena, text, key);
 			*(object->last ? &object->last->next : &object->first) = member;
 			object->last = member;

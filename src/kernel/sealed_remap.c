@@ -13,7 +13,6 @@
 #include <link.h>
 #include <linux/prctl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -24,6 +23,7 @@
 
 #include <creel/log.h>
 #include <creel/procfs.h>
+#include <creel/text.h>
 
 #define STAT_SIZE 1024
 
@@ -76,7 +76,9 @@ static bool remap_constant(char *start, size_t size, const ElfW(Phdr) * segment,
  */
 static bool remap_variables(char *start, size_t size)
 {
-	char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* All pages are written next: populated they cost one fault. */
+	char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	const struct iovec from = { .iov_base = start, .iov_len = size };
 	const struct iovec to = { .iov_base = copy, .iov_len = size };
 
@@ -129,19 +131,19 @@ static bool read_map(int procfs, struct prctl_mm_map *map)
 {
 	/* Fields 26 to 28 and 45 to 51 of /proc/PID/stat, in this order (proc(5)). */
 	static const int fields[] = { 26, 27, 28, 45, 46, 47, 48, 49, 50, 51 };
-	unsigned long long values[sizeof(fields) / sizeof(fields[0])];
+	uint64_t values[ARRAY_SIZE(fields)];
 	char text[STAT_SIZE];
 	ssize_t n = procfs_read(procfs, "self/stat", text, sizeof(text));
 	char *rest = n > 0 ? strrchr(text, ')') : NULL;
 	size_t found = 0;
 
-	if (!rest)
+	if (!rest || rest[1] != ' ')
 		return false;
 	rest += 2;
 	for (int field = 3; rest && found < ARRAY_SIZE(fields); field++) {
 		const char *word = strsep(&rest, " ");
 
-		if (field == fields[found] && sscanf(word, "%llu", &values[found]) == 1)
+		if (field == fields[found] && text_parse_uint(word, UINT64_MAX, &values[found]))
 			found++;
 	}
 	*map = (struct prctl_mm_map){
