@@ -7,7 +7,7 @@
  * The manager of the user is asked when we are not root of the user namespace that systemd runs in,
  * else the manager of the system; its private socket first, since that works without a bus daemon
  * and does not queue behind others, then the bus.  TIMEOUT_MS, or 10 s when that is not positive,
- * is how long systemd may be silent (one that is busy with other units is not), and ten times that
+ * is how long systemd may be silent and idle (one that works for others is not), and ten times that
  * is the limit for all that a function does; past it the error is ERROR_SYSTEM with ETIMEDOUT and
  * says what was waited for.
  */

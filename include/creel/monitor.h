@@ -14,12 +14,24 @@ struct monitor {
 	int pidfd;   /* of the process; our child */
 	int console; /* the pty's master, or -1: then only signals are forwarded */
 	int signals; /* signalfd of monitor_block_signals() */
+	int procfs;
 };
 
-/* Blocks all signals that will be forwarded, before the process is made, so that none is lost;
- * returns a signalfd. */
+/*
+ * Blocks all signals that will be forwarded, before the process is made, so that none is lost;
+ * returns a signalfd.  SIGTTIN and SIGTTOU stay as they are: reading our terminal from the
+ * background stops us, as it stops every job of a shell.
+ */
 int monitor_block_signals(struct error *err) must_check;
 
-/* Until the process ends: 128+n or its exit code in *EXIT_CODE.  The terminal is restored on every
- * way out. */
+/* Gives the process's terminal CONSOLE the size of ours, if we have one: before its program runs,
+ * which may look at once. */
+void monitor_copy_size(int console);
+
+/*
+ * Until the process ends: 128+n or its exit code in *EXIT_CODE.  The terminal is restored on every
+ * way out.  What the process wrote before its end is delivered, however slow the reader is, unless
+ * a signal says that nobody wants to wait for that; when the reader has gone away the process's
+ * terminal is hung up.
+ */
 int monitor_run(struct monitor *monitor, int *exit_code, struct error *err) must_check;

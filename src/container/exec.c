@@ -192,9 +192,10 @@ static int receive(struct exec *exec, struct message *message, struct error *err
 		else if (message->kind == MESSAGE_CONSOLE && exec->options->console_socket) {
 			if (terminal_send(exec->options->console_socket, fd, err) < 0)
 				return -1;
-		} else if (message->kind == MESSAGE_CONSOLE)
+		} else if (message->kind == MESSAGE_CONSOLE) {
 			exec->console = take_fd(&fd);
-		else if (message->kind == MESSAGE_LISTENER) {
+			monitor_copy_size(exec->console);
+		} else if (message->kind == MESSAGE_LISTENER) {
 			if (exec_pass_listener(exec, message->number, err) < 0)
 				return -1;
 		} else
@@ -350,8 +351,12 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	container_close(&exec->container);
 	if (exec->options->detach)
 		return 0;
-	monitor =
-	    (struct monitor){ .pidfd = exec->pidfd, .console = exec->console, .signals = signals };
+	monitor = (struct monitor){
+		.pidfd = exec->pidfd,
+		.console = exec->console,
+		.signals = signals,
+		.procfs = exec->runtime->procfs,
+	};
 	if (monitor_run(&monitor, exit_code, err) < 0)
 		return -1;
 	oom_warn(exec->runtime, cgroup, &mark, *exit_code);

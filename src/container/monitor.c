@@ -7,12 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -24,13 +28,19 @@
 #include <creel/terminal.h>
 
 #define RELAY_SIZE 65536
+/* A terminal is ready for output while less than this waits in it: n_tty.c, WAKEUP_CHARS. */
+#define TERMINAL_READY 256
 
 /* One direction: bytes read and not yet written. */
 struct relay {
 	int from, to;
 	size_t start, end;
-	bool closed;  /* nothing more will be read */
-	char *buffer; /* of RELAY_SIZE bytes */
+	size_t at_once;	  /* so much may be written without waiting, when TO is ready */
+	bool closed;	  /* nothing more will be read */
+	bool broken;	  /* nobody reads any more */
+	bool is_socket;	  /* TO */
+	bool never_waits; /* FROM, when there is nothing */
+	char *buffer;	  /* of RELAY_SIZE bytes */
 };
 
 int monitor_block_signals(struct error *err)
@@ -46,6 +56,8 @@ int monitor_block_signals(struct error *err)
 	sigdelset(&set, SIGILL);
 	sigdelset(&set, SIGABRT);
 	sigdelset(&set, SIGTRAP);
+	sigdelset(&set, SIGTTIN);
+	sigdelset(&set, SIGTTOU);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return error_system(err, errno, "cannot block signals");
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -57,11 +69,32 @@ int monitor_block_signals(struct error *err)
 /* All but those that are about us or our terminal. */
 static bool is_forwarded(int signal)
 {
-	return signal != SIGCHLD && signal != SIGWINCH && signal != SIGURG && signal != SIGPIPE &&
-	       signal != SIGTTIN && signal != SIGTTOU;
+	return signal != SIGCHLD && signal != SIGWINCH && signal != SIGURG && signal != SIGPIPE;
 }
 
-static void take_signals(const struct monitor *monitor)
+void monitor_copy_size(int console)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (!isatty(fd))
+			continue;
+		terminal_copy_size(fd, console);
+		return;
+	}
+}
+
+/* The shell has given us the terminal back: in its own mode, and perhaps in another size. */
+static void come_back(const struct monitor *monitor, bool raw)
+{
+	struct error err = { 0 };
+	struct termios now;
+
+	if (raw && terminal_raw(STDIN_FILENO, &now, &err) < 0)
+		error_ignore(&err, "without raw mode the terminal still works");
+	if (monitor->console >= 0)
+		monitor_copy_size(monitor->console);
+}
+
+static void take_signals(const struct monitor *monitor, bool raw)
 {
 	struct signalfd_siginfo info;
 
@@ -69,33 +102,51 @@ static void take_signals(const struct monitor *monitor)
 		struct error err = { 0 };
 		int signal = (int)info.ssi_signo;
 
+		if (signal == SIGCONT)
+			come_back(monitor, raw);
 		if (signal == SIGWINCH && monitor->console >= 0)
-			terminal_copy_size(STDIN_FILENO, monitor->console);
+			monitor_copy_size(monitor->console);
 		else if (is_forwarded(signal) && process_signal(monitor->pidfd, signal, &err) < 0)
 			error_ignore(&err, "the process ended before the signal came");
 	}
 }
 
+/* What is there, up to a full buffer: a pty gives a page at a time. */
 static void relay_read(struct relay *relay)
 {
-	ssize_t n = read(relay->from, relay->buffer, RELAY_SIZE);
+	do {
+		ssize_t n = read(relay->from, relay->buffer + relay->end, RELAY_SIZE - relay->end);
 
-	if (n > 0) {
-		relay->start = 0;
-		relay->end = (size_t)n;
-	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-		relay->closed = true; /* EIO: the last process of the terminal closed it. */
-	}
+		if (n <= 0) {
+			/* EIO: the last process of the terminal closed it. */
+			if (n == 0 || (errno != EINTR && errno != EAGAIN))
+				relay->closed = true;
+			return;
+		}
+		relay->end += (size_t)n;
+	} while (relay->never_waits && relay->end < RELAY_SIZE);
 }
 
+/* What is taken without waiting. */
 static void relay_write(struct relay *relay)
 {
-	ssize_t n = write(relay->to, relay->buffer + relay->start, relay->end - relay->start);
+	do {
+		const char *bytes = relay->buffer + relay->start;
+		size_t left = relay->end - relay->start;
+		size_t most = left < relay->at_once ? left : relay->at_once;
+		ssize_t n = relay->is_socket
+				? send(relay->to, bytes, most, MSG_DONTWAIT | MSG_NOSIGNAL)
+				: write(relay->to, bytes, most);
 
-	if (n > 0)
-		relay->start += (size_t)n;
-	else if (n < 0 && errno != EINTR && errno != EAGAIN)
-		relay->start = relay->end = 0, relay->closed = true; /* Nobody reads any more. */
+		if (n < 0) {
+			if (errno == EINTR || errno == EAGAIN)
+				return;
+			relay->closed = relay->broken = true;
+			relay->start = relay->end;
+		} else {
+			relay->start += (size_t)n;
+		}
+	} while (relay->at_once == RELAY_SIZE && relay->start < relay->end);
 	if (relay->start == relay->end)
 		relay->start = relay->end = 0;
 }
@@ -119,10 +170,14 @@ static void relay_watch(const struct relay *relay, struct pollfd *in, struct pol
 
 static void relay_move(struct relay *relay, const struct pollfd *in, const struct pollfd *out)
 {
-	if (out->revents)
+	if (out->revents) {
 		relay_write(relay);
-	else if (in->revents)
+	} else if (in->revents) {
 		relay_read(relay);
+		/* Mostly there is room; where there may be none, poll(2) says when. */
+		if (relay->never_waits && relay->at_once == RELAY_SIZE && has_bytes(relay))
+			relay_write(relay);
+	}
 }
 
 enum {
@@ -136,26 +191,52 @@ enum {
 	POLL_COUNT
 };
 
+/* Whether somebody wants us to end: there is no process any more that could be told. */
+static bool is_told_to_end(const struct monitor *monitor)
+{
+	struct signalfd_siginfo info;
+	bool told = false;
+
+	while (read(monitor->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		told |= info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM ||
+			info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT;
+	return told;
+}
+
 /* After the process ended its output is still in the pty: it is read until that is empty or nobody
  * takes it any more. */
-static void drain(struct relay *down)
+static void drain(const struct monitor *monitor, struct relay *down)
 {
 	while (!down->closed || has_bytes(down)) {
-		struct pollfd in, out;
+		struct pollfd fds[3] = { [2] = { .fd = monitor->signals, .events = POLLIN } };
 
-		relay_watch(down, &in, &out);
-
-		struct pollfd fds[] = { in, out };
-
+		relay_watch(down, &fds[0], &fds[1]);
 		/* 0: other processes of the container still hold the terminal open, but nothing is
 		 * in it. */
-		if (poll(fds, 2, has_bytes(down) ? 1000 : 0) <= 0)
+		if (poll(fds, 3, has_bytes(down) ? -1 : 0) <= 0 ||
+		    (fds[2].revents && is_told_to_end(monitor)))
 			return;
 		relay_move(down, &fds[0], &fds[1]);
 	}
 }
 
-static int loop(struct monitor *monitor, struct relay *up, struct relay *down, struct error *err)
+/*
+ * Nobody reads what the process writes: its terminal hangs up, as it does when a window is closed,
+ * or the process would wait in its next write for ever.  In place, since the number belongs to our
+ * caller.
+ */
+static void hang_up(const struct monitor *monitor)
+{
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (nothing < 0)
+		return;
+	dup3(nothing, monitor->console, O_CLOEXEC);
+	close(nothing);
+}
+
+static int loop(struct monitor *monitor, struct relay *up, struct relay *down, bool raw,
+		struct error *err)
 {
 	for (;;) {
 		struct pollfd fds[POLL_COUNT] = {
@@ -173,14 +254,18 @@ static int loop(struct monitor *monitor, struct relay *up, struct relay *down, s
 			return error_system(err, errno, "cannot watch the container");
 		}
 		if (fds[POLL_SIGNALS].revents)
-			take_signals(monitor);
+			take_signals(monitor, raw);
 		if (fds[POLL_NOTIFY].revents)
 			notify_relay(monitor->notify);
 		relay_move(up, &fds[POLL_UP_IN], &fds[POLL_UP_OUT]);
 		relay_move(down, &fds[POLL_DOWN_IN], &fds[POLL_DOWN_OUT]);
 		if (fds[POLL_PROCESS].revents) {
-			drain(down);
+			drain(monitor, down);
 			return 0;
+		}
+		if (down->broken) {
+			down->broken = false;
+			hang_up(monitor);
 		}
 	}
 }
@@ -189,16 +274,48 @@ static int watch_plain(struct monitor *monitor, struct error *err)
 {
 	struct relay up = { .closed = true }, down = { .closed = true };
 
-	return loop(monitor, &up, &down, err);
+	return loop(monitor, &up, &down, false, err);
+}
+
+/*
+ * A write to a pipe or terminal whose reader stalls would stop everything, signals too.  Others
+ * share the description of our standard output, and would see it change: so the same file is opened
+ * once more, without waiting.  Where that is not allowed, a pipe that is ready takes a page, and a
+ * terminal a little, without waiting.  Files and their offset stay as they are.
+ */
+static int open_output(const struct monitor *monitor, struct relay *down)
+{
+	struct stat status;
+	char name[32];
+	int fd;
+
+	down->to = STDOUT_FILENO;
+	down->at_once = RELAY_SIZE;
+	if (fstat(STDOUT_FILENO, &status) < 0)
+		return -1;
+	down->is_socket = S_ISSOCK(status.st_mode);
+	if (!S_ISFIFO(status.st_mode) && !isatty(STDOUT_FILENO))
+		return -1;
+	snprintf(name, sizeof(name), "self/fd/%d", STDOUT_FILENO);
+	fd = openat(monitor->procfs, name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		down->to = fd;
+	else
+		down->at_once = S_ISFIFO(status.st_mode) ? PIPE_BUF : TERMINAL_READY;
+	return fd;
 }
 
 static int watch_terminal(struct monitor *monitor, struct error *err)
 {
 	char up_buffer[RELAY_SIZE], down_buffer[RELAY_SIZE];
-	struct relay up = { .from = STDIN_FILENO, .to = monitor->console, .buffer = up_buffer };
+	struct relay up = { .from = STDIN_FILENO,
+			    .to = monitor->console,
+			    .at_once = RELAY_SIZE,
+			    .buffer = up_buffer };
 	struct relay down = { .from = monitor->console,
-			      .to = STDOUT_FILENO,
+			      .never_waits = true,
 			      .buffer = down_buffer };
+	auto_fd output = open_output(monitor, &down);
 	struct termios saved;
 	struct error no_terminal = { 0 };
 	bool raw = false;
@@ -206,13 +323,14 @@ static int watch_terminal(struct monitor *monitor, struct error *err)
 
 	if (fcntl(monitor->console, F_SETFL, O_NONBLOCK) < 0)
 		return error_system(err, errno, "cannot prepare the terminal for relaying");
+	monitor_copy_size(monitor->console);
+	/* In the background this stops us until we are brought to the foreground. */
 	if (isatty(STDIN_FILENO)) {
-		terminal_copy_size(STDIN_FILENO, monitor->console);
 		raw = terminal_raw(STDIN_FILENO, &saved, &no_terminal) == 0;
 		if (!raw)
 			error_ignore(&no_terminal, "without raw mode the terminal still works");
 	}
-	result = loop(monitor, &up, &down, err);
+	result = loop(monitor, &up, &down, raw, err);
 	if (raw)
 		terminal_restore(STDIN_FILENO, &saved);
 	return result;

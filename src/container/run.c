@@ -57,6 +57,7 @@ static int watch(struct create *create, const struct notify *notify, int signals
 		.pidfd = create->init_fd,
 		.console = create->console,
 		.signals = signals,
+		.procfs = create->runtime->procfs,
 	};
 
 	return monitor_run(&monitor, exit_code, err);

@@ -30,6 +30,8 @@ static const struct cause {
 	{ "io.max", ERANGE, "the kernel does not take 0 as a rate" },
 	{ "io.max", EINVAL,
 	  "the line is \"MAJOR:MINOR KEY=VALUE...\" with rbps, wbps, riops, wiops" },
+	{ "io.weight", EOPNOTSUPP,
+	  "iocost is off for the device: see io.cost.qos of the root cgroup, or use BFQ" },
 	{ "io.weight", ENODEV, "there is no such block device" },
 	{ "io.bfq.weight", ENODEV, "there is no such block device" },
 	{ "io.bfq.weight", EOPNOTSUPP, "the device does not use the BFQ scheduler" },

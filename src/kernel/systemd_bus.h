@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-bus.h>
 
 struct error;
@@ -20,6 +21,7 @@ struct error;
 	X(sd_bus_set_bus_client)                                                                   \
 	X(sd_bus_set_method_call_timeout)                                                          \
 	X(sd_bus_start)                                                                            \
+	X(sd_bus_get_fd)                                                                           \
 	X(sd_bus_is_ready)                                                                         \
 	X(sd_bus_process)                                                                          \
 	X(sd_bus_wait)                                                                             \
@@ -58,6 +60,8 @@ struct systemd_bus {
 	int timeout_ms;
 	uint64_t deadline_us; /* of the silence: later with each sign of life */
 	uint64_t end_us;      /* of everything */
+	pid_t manager;	      /* the process that listens, or 0 */
+	uint64_t worked;      /* its processor time when the silence began, in ticks */
 	struct systemd_job job;
 };
 
@@ -75,7 +79,8 @@ int systemd_reopen(struct systemd_bus *bus, struct error *err) must_check;
 void systemd_close(struct systemd_bus *bus);
 #define auto_bus cleanup_with(systemd_close) struct systemd_bus
 
-bool systemd_timed_out(const struct systemd_bus *bus);
+/* Whether the silence has been too long; one in which systemd works is not silence. */
+bool systemd_timed_out(struct systemd_bus *bus);
 
 /* A new call of the manager's METHOD. */
 int systemd_method(struct systemd_bus *bus, const char *method, sd_bus_message **message,

@@ -219,8 +219,9 @@ int terminal_raw(int fd, struct termios *saved, struct error *err)
 
 void terminal_restore(int fd, const struct termios *saved)
 {
-	/* On the way out nobody can do anything about a failure. */
-	(void)tcsetattr(fd, TCSADRAIN, saved);
+	/* At once: whoever has stopped the output would stop us too.  On the way out nobody can do
+	 * anything about a failure. */
+	(void)tcsetattr(fd, TCSANOW, saved);
 }
 
 void terminal_copy_size(int from, int to)

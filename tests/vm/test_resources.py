@@ -86,9 +86,16 @@ def test_row(creel, resources, file, text):
 def test_bfq(creel):
     """Its own file and its own scale; without it the weights are iocost's."""
     devices = {"weightDevice": [{"major": MAJOR, "minor": MINOR, "weight": 300}]}
+    name = creel.id("vm")
+    result = creel.fails("io.weight", "create", "--bundle",
+                         limits.bundle(creel, name, blockIO=devices).path, name)
+    assert result.error["pointer"] == "/linux/resources/blockIO/weightDevice/0"
+    qos = limits.CGROUPS / "io.cost.qos"
+    qos.write_text(f"{DISK} enable=1")
     with limits.container(creel, blockIO={"weight": 200, **devices}) as name:
         assert limits.read(name, "io.weight") == f"default {1 + 190 * 9999 // 990}\n" \
             f"{DISK} {1 + 290 * 9999 // 990}"
+    qos.write_text(f"{DISK} enable=0")
     with harness.bfq(), limits.container(creel, blockIO={"weight": 200, **devices}) as name:
         assert limits.read(name, "io.bfq.weight") == f"default 200\n{DISK} 300"
         assert limits.read(name, "io.weight") == "default 100"
