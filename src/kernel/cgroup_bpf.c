@@ -394,11 +394,12 @@ struct bpf_insn *device_program(struct arena *arena, const struct device_rule *r
 	size_t tests = character.n + block.n;
 	size_t room = INSTRUCTIONS_HEAD + tests * INSTRUCTIONS_A_RULE +
 		      (tests / CHUNK + 2) * INSTRUCTIONS_A_CHUNK;
+	size_t jumps = (tests < CHUNK ? tests : CHUNK) + 1;
 	struct program program = {
 		.items = arena_array(arena, room, sizeof(*program.items)),
 		.is_short = tests <= SHORT_FORM_MAX,
-		.to_allow = arena_array(arena, CHUNK + 1, sizeof(*program.to_allow)),
-		.to_deny = arena_array(arena, CHUNK + 1, sizeof(*program.to_deny)),
+		.to_allow = arena_array(arena, jumps, sizeof(*program.to_allow)),
+		.to_deny = arena_array(arena, jumps, sizeof(*program.to_deny)),
 	};
 
 	if (tests == 0 && character.otherwise && block.otherwise) {
