@@ -394,6 +394,7 @@ static void put_properties(struct writer *out, const struct plan_cgroup *cgroup)
 		put_text(out, "name", property->name);
 		put_text(out, "signature", property->signature);
 		put_strings(out, "values", &property->values);
+		put_text(out, "with", property->with);
 		put_text(out, "where", property->where);
 		end(out);
 	}
@@ -410,6 +411,7 @@ static void put_writes(struct writer *out, const struct plan_cgroup *cgroup)
 		put_text(out, "file", write->file);
 		put_text(out, "value", write->value);
 		put_text(out, "controller", write->controller);
+		put_text(out, "unless", write->unless);
 		put_bool(out, "ifExists", write->flags & CGROUP_MISSING_IS_FINE);
 		put_text(out, "where", write->where);
 		end(out);

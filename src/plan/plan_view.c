@@ -438,7 +438,10 @@ static void view_cgroup_writes(struct view *view, const struct plan_cgroup *cgro
 			strings_add(view->arena, &wanted, (char *)write->controller);
 		else
 			TABLE_ADD(&view->table, write->file, write->value,
-				  write->flags & CGROUP_MISSING_IS_FINE ? "if it exists" : NULL,
+				  write->unless ? text_format(view->arena, "unless there is %s",
+							      write->unless)
+				  : write->flags & CGROUP_MISSING_IS_FINE ? "if it exists"
+									  : NULL,
 				  NULL, write->where);
 	}
 	if (wanted.n > 0)
