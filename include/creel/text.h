@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A list of strings; ITEMS is NULL-terminated when it is not NULL, ready for execve(2). */
 struct strings {
@@ -40,6 +41,11 @@ bool text_parse_int(const char *text, int64_t min, int64_t max, int64_t *value);
 
 bool text_starts_with(const char *text, const char *prefix);
 bool text_ends_with(const char *text, const char *suffix);
+/* For searching in tables: mostly the first byte differs, and that is seen without a call. */
+static inline bool text_is(const char *a, const char *b)
+{
+	return a[0] == b[0] && strcmp(a, b) == 0;
+}
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 
 /* Appends TEXT (not copied) to LIST; amortised by doubling in the arena. */

@@ -68,13 +68,18 @@ static int fail(struct parser *parser, size_t offset, const char *message)
 	return fail_at(parser, offset, true, message);
 }
 
+static bool is_between(char byte)
+{
+	return byte == ' ' || byte == '\n' || byte == '\t' || byte == ',' || byte == ':' ||
+	       byte == '\r';
+}
+
 /* Between two tokens there are only blanks and one separator, which yajl has seen to. */
 static size_t token_start(const struct parser *parser)
 {
 	size_t offset = parser->offset;
 
-	while (offset < parser->size && strchr(" \t\r\n,:", parser->text[offset]) &&
-	       parser->text[offset])
+	while (offset < parser->size && is_between(parser->text[offset]))
 		offset++;
 	return offset;
 }
@@ -305,7 +310,7 @@ static const struct json *duplicate_by_pairs(const struct json *object)
 	json_each (member, object)
 		for (const struct json *before = object->first; before != member;
 		     before = before->next)
-			if (strcmp(before->key, member->key) == 0)
+			if (text_is(before->key, member->key))
 				return member;
 	return NULL;
 }
@@ -501,7 +506,7 @@ const struct json *json_member(const struct json *object, const char *key)
 	if (object->type != JSON_OBJECT)
 		return NULL;
 	json_each (member, object)
-		if (strcmp(member->key, key) == 0)
+		if (text_is(member->key, key))
 			return member;
 	return NULL;
 }

@@ -37,7 +37,7 @@ const char *name_of(const struct name_value *names, int value)
 int value_of(const struct name_value *names, const char *name)
 {
 	for (; names->name; names++)
-		if (strcmp(names->name, name) == 0)
+		if (text_is(names->name, name))
 			return names->value;
 	return -1;
 }
@@ -141,7 +141,7 @@ static int decode_enum(const struct field *field, const struct json *json, const
 	if (must_be(json, JSON_STRING, at, err) < 0)
 		return -1;
 	for (const struct name_value *row = field->names; row->name; row++) {
-		if (strcmp(row->name, json->text) == 0) {
+		if (text_is(row->name, json->text)) {
 			*out = row->value;
 			return 0;
 		}
@@ -425,7 +425,7 @@ static void report_unknown(const struct decoder *decoder, const struct schema *s
 static const struct field *field_of(const struct schema *schema, const char *key)
 {
 	for (size_t i = 0; i < schema->n; i++)
-		if (strcmp(schema->fields[i].key, key) == 0)
+		if (text_is(schema->fields[i].key, key))
 			return &schema->fields[i];
 	return NULL;
 }

@@ -127,7 +127,7 @@ struct strings plan_mount_options(struct arena *arena)
 static const struct option_row *find_option(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++)
-		if (strcmp(option_rows[i].name, name) == 0)
+		if (text_is(option_rows[i].name, name))
 			return &option_rows[i];
 	return NULL;
 }
