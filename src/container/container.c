@@ -290,6 +290,15 @@ void container_close(struct container *container)
 
 int container_remove(struct runtime *runtime, const struct container *container, struct error *err)
 {
+	/* What mostly lies there, without a look at the directory; whatever else there may be is
+	 * found below. */
+	static const char *const files[] = { STATE_EXEC_FILE, STATE_CGROUP_MARK, STATE_CGROUP_NOTE,
+					     STATE_FILE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files) && container->dir >= 0; i++)
+		(void)unlinkat(container->dir, files[i], 0);
+	if (unlinkat(runtime->root, container->id, AT_REMOVEDIR) == 0)
+		return 0;
 	return file_remove_tree(runtime->root, container->id, err);
 }
 
