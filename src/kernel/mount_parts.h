@@ -3,6 +3,7 @@
 
 #include <creel/arena.h>
 #include <creel/compiler.h>
+#include <creel/mount_table.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -59,19 +60,3 @@ int mount_readonly(int root, const struct mount_op *op, struct error *err) must_
 /* mount_moveroot.c: the pivot for file trees that cannot be pivoted. */
 
 int mount_move_root(int root, struct error *err) must_check;
-
-/* mount_table.c: /proc/self/mountinfo. */
-
-struct mount_line {
-	int id;
-	int parent;
-	char *root;  /* the directory of the filesystem that is mounted */
-	char *point; /* where, seen from our root */
-	char *type;
-};
-
-char *mount_table_read(struct arena *arena, int procfs, struct error *err) must_check;
-/* Takes the next line out of *TEXT, unescaped in place; false at the end. */
-bool mount_table_next(char **text, struct mount_line *line);
-/* Is PATH the directory ABOVE or below it? */
-bool mount_is_below(const char *path, const char *above);

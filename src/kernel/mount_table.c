@@ -1,7 +1,8 @@
 /* The table of mounts as procfs shows it, for the few decisions and the many hints that need it. */
-#include "mount_parts.h"
+#include <creel/mount_table.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +13,26 @@
 
 #include "syscalls.h"
 
-char *mount_table_read(struct arena *arena, int procfs, struct error *err)
+static char *read_table(struct arena *arena, int procfs, const char *name, struct error *err)
 {
-	auto_fd fd = procfs_open_file(procfs, "self/mountinfo", O_RDONLY, err);
+	auto_fd fd = procfs_open_file(procfs, name, O_RDONLY, err);
 
 	if (fd < 0)
 		return NULL;
 	return file_read_fd(arena, fd, FILE_DOCUMENT_MAX, NULL, err);
+}
+
+char *mount_table_read(struct arena *arena, int procfs, struct error *err)
+{
+	return read_table(arena, procfs, "self/mountinfo", err);
+}
+
+char *mount_table_of(struct arena *arena, int procfs, pid_t pid, struct error *err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d/mountinfo", pid);
+	return read_table(arena, procfs, name, err);
 }
 
 /* The kernel writes blanks and backslashes as three octal digits. */
@@ -50,14 +64,17 @@ bool mount_table_next(char **text, struct mount_line *line)
 	char *word;
 
 	*line = (struct mount_line){ .id = atoi(id), .parent = parent ? atoi(parent) : 0 };
-	strsep(&rest, " ");
+	line->device = strsep(&rest, " ");
 	line->root = strsep(&rest, " ");
 	line->point = strsep(&rest, " ");
+	line->flags = strsep(&rest, " ");
 	while ((word = strsep(&rest, " ")))
 		if (word[0] == '-' && word[1] == '\0')
 			break;
 	line->type = strsep(&rest, " ");
-	if (!line->type)
+	line->source = strsep(&rest, " ");
+	line->options = strsep(&rest, " ");
+	if (!line->type || !line->options)
 		return false;
 	unescape(line->root);
 	unescape(line->point);
