@@ -126,10 +126,13 @@ static int failed(const struct hook_run *run, size_t index, const char *how,
 		  const struct output *output, struct error *err)
 {
 	const char *kind = name_of(oci_hook_names, run->kind);
+	int length = (int)strlen(output->last);
 	char pointer[64];
 
-	error_system(err, 0, "error running %s hook #%zu: `%s` %s%s%s", kind, index,
-		     run->list->items[index].path, how, output->last[0] ? ", output: " : "",
+	while (length > 0 && output->last[length - 1] == '\n')
+		length--;
+	error_system(err, 0, "error running %s hook #%zu: `%s` %s%s%.*s", kind, index,
+		     run->list->items[index].path, how, length > 0 ? ", output: " : "", length,
 		     output->last);
 	snprintf(pointer, sizeof(pointer), "/hooks/%s/%zu", kind, index);
 	return error_at(err, pointer);
