@@ -31,8 +31,9 @@ enum rootless {
 
 /* What main() opens before it calls the command. */
 enum command_needs {
-	NEEDS_HOST = 1,	     /* procfs, facts, the cgroup mount */
-	NEEDS_ROOT = 2,	     /* the state root, if it exists; with NEEDS_HOST */
+	NEEDS_HOST = 1,	     /* procfs, the cgroup mount, all facts: whatever a plan is made of */
+	NEEDS_PLACE = 16,    /* the same without the facts that only plans take */
+	NEEDS_ROOT = 2,	     /* the state root, if it exists; with one of these two */
 	NEEDS_MADE_ROOT = 4, /* the state root, which is made when it does not exist */
 	NEEDS_SEALED = 8,    /* it puts a process into a container: self-protection first */
 };
@@ -83,6 +84,7 @@ bool cli_has_colour(FILE *out);
 /* LISTEN_FDS of the caller, when LISTEN_PID is us (sd_listen_fds(3)). */
 unsigned int cli_listen_fds(void);
 
+extern const struct command command_checkpoint, command_restore;
 extern const struct command command_completion, command_create, command_delete, command_events,
     command_exec, command_explain, command_features, command_kill, command_list, command_pause,
     command_plan, command_ps, command_resume, command_run, command_spec, command_start,

@@ -34,3 +34,9 @@ struct facts {
 /* Asks the host.  The only error is a kernel that is too old (ERROR_UNSUPPORTED, naming 5.14), or
  * no /proc. */
 int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error *err) must_check;
+/* Its first half: who we are and where cgroup2 is, which is all that commands on a container need;
+ * and the second, which completes it. */
+int facts_ask_place(struct arena *arena, int procfs, struct facts *facts,
+		    struct error *err) must_check;
+int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts,
+		   struct error *err) must_check;

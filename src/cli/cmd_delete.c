@@ -49,6 +49,6 @@ const struct command command_delete = {
 	.options_size = sizeof(struct delete_arguments),
 	.least = 1,
 	.most = 1,
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

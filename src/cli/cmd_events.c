@@ -43,6 +43,6 @@ const struct command command_events = {
 	.options_size = sizeof(struct events_arguments),
 	.least = 1,
 	.most = 1,
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

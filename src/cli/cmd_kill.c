@@ -36,6 +36,6 @@ const struct command command_kill = {
 	.options_size = sizeof(struct kill_arguments),
 	.least = 1,
 	.most = 2,
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

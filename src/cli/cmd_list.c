@@ -188,6 +188,6 @@ const struct command command_list = {
 	.example = "creel list --format json",
 	.options = { .tables = { OPTION_TABLE(list_rows) } },
 	.options_size = sizeof(struct list_arguments),
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

@@ -16,6 +16,6 @@ const struct command command_pause = {
 	.example = "creel pause web",
 	.least = 1,
 	.most = 1,
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

@@ -217,6 +217,6 @@ const struct command command_ps = {
 	.options_size = sizeof(struct ps_arguments),
 	.least = 1,
 	.most = MOST_ARGUMENTS,
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

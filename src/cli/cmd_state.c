@@ -23,6 +23,6 @@ const struct command command_state = {
 	.example = "creel state web",
 	.least = 1,
 	.most = 1,
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

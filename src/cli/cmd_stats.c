@@ -127,6 +127,6 @@ const struct command command_stats = {
 	.options = { .tables = { OPTION_TABLE(stats_rows) } },
 	.options_size = sizeof(struct stats_arguments),
 	.most = MOST_ARGUMENTS,
-	.needs = NEEDS_HOST | NEEDS_ROOT,
+	.needs = NEEDS_PLACE | NEEDS_ROOT,
 	.run = run,
 };

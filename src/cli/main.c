@@ -192,7 +192,10 @@ static int open_host(struct runtime *runtime, char **argv, unsigned int needs, s
 	/* Before anything that costs: it may start the program once more. */
 	if ((needs & NEEDS_SEALED) && sealed_ensure(runtime->procfs, argv, err) < 0)
 		return -1;
-	if (facts_ask(runtime->arena, runtime->procfs, &runtime->facts, err) < 0)
+	if (facts_ask_place(runtime->arena, runtime->procfs, &runtime->facts, err) < 0)
+		return -1;
+	if ((needs & NEEDS_HOST) &&
+	    facts_ask_rest(runtime->arena, runtime->procfs, &runtime->facts, err) < 0)
 		return -1;
 	if (!runtime->facts.cgroup_mount)
 		return 0;

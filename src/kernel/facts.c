@@ -33,12 +33,14 @@ enum {
 static int check_kernel(struct error *err)
 {
 	struct utsname name;
-	int major = 0, minor = 0;
+	unsigned long major, minor;
+	char *rest;
 
 	if (uname(&name) < 0)
 		return error_system(err, errno, "cannot ask for the kernel's version");
-	if (sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-	    (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)))
+	major = strtoul(name.release, &rest, 10);
+	minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
+	if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR))
 		return 0;
 	error_unsupported(err, "creel needs Linux %d.%d or later, and this is %.64s", KERNEL_MAJOR,
 			  KERNEL_MINOR, name.release);
@@ -191,7 +193,7 @@ static void ask_controllers(struct arena *arena, struct facts *facts)
 	}
 }
 
-static void ask_cgroup(struct arena *arena, int procfs, struct facts *facts)
+static void find_cgroup_mount(struct arena *arena, int procfs, struct facts *facts)
 {
 	if (is_filesystem("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
 		facts->cgroup_mount = arena_strdup(arena, "/sys/fs/cgroup");
@@ -199,10 +201,6 @@ static void ask_cgroup(struct arena *arena, int procfs, struct facts *facts)
 		facts->cgroup_mount = arena_strdup(arena, "/sys/fs/cgroup/unified");
 	else
 		facts->cgroup_mount = search_cgroup_mount(arena, procfs);
-	if (!facts->cgroup_mount)
-		return;
-	facts->cgroup_own = ask_own_cgroup(arena, procfs);
-	ask_controllers(arena, facts);
 }
 
 static void ask_modules(struct facts *facts)
@@ -216,19 +214,36 @@ static void ask_modules(struct facts *facts)
 			 access("/sys/fs/selinux/enforce", F_OK) == 0;
 }
 
-int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error *err)
+int facts_ask_place(struct arena *arena, int procfs, struct facts *facts, struct error *err)
 {
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
 
 	*facts = (struct facts){ .euid = geteuid(), .egid = getegid() };
-	if (check_kernel(err) < 0 || ask_user_namespace(procfs, facts, err) < 0 ||
-	    ask_capabilities(facts, err) < 0)
+	if (check_kernel(err) < 0 || ask_user_namespace(procfs, facts, err) < 0)
 		return -1;
 	if (runtime_dir && runtime_dir[0])
 		facts->xdg_runtime_dir = arena_strdup(arena, runtime_dir);
+	find_cgroup_mount(arena, procfs, facts);
+	return 0;
+}
+
+int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts, struct error *err)
+{
+	if (ask_capabilities(facts, err) < 0)
+		return -1;
 	facts->systemd = access("/run/systemd/system", F_OK) == 0;
 	ask_limits(facts);
-	ask_cgroup(arena, procfs, facts);
+	if (facts->cgroup_mount) {
+		facts->cgroup_own = ask_own_cgroup(arena, procfs);
+		ask_controllers(arena, facts);
+	}
 	ask_modules(facts);
 	return 0;
+}
+
+int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error *err)
+{
+	if (facts_ask_place(arena, procfs, facts, err) < 0)
+		return -1;
+	return facts_ask_rest(arena, procfs, facts, err);
 }
