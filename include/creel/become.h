@@ -26,7 +26,9 @@ struct become {
 	bool stay_dumpable; /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
 	pid_t parent;	    /* dies with it until the commit, or 0 */
 	struct strings env; /* process->env, and HOME: become_find_home() */
-	const char *program; /* found by become_find_program() */
+	const char *program;	       /* found by become_find_program() */
+	const struct mount_op *mounts; /* of the container, for messages; or NULL */
+	size_t mounts_n;
 };
 
 /*

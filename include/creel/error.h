@@ -12,6 +12,7 @@
 #pragma once
 
 #include <creel/compiler.h>
+#include <creel/error_codes.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -71,7 +72,17 @@ int error_while(struct error *err, const char *format, ...)
 int error_hint(struct error *err, const char *format, ...) printf_like(2, 3); /* sets the hint */
 int error_call(struct error *err, const char *call);  /* names the system call, if none is named */
 int error_at(struct error *err, const char *pointer); /* sets WHERE, if none is set; NULL is fine */
-int error_code(struct error *err, int code);	      /* sets the stable code */
+int error_code(struct error *err, enum crl code);     /* sets the stable code, if none is set */
+
+/* The last one, around a constructor, so that a failure that has a code stays one statement:
+ *
+ *	return error_coded(err, CRL_BUNDLE, error_system(err, errno, "cannot open ..."));
+ */
+static inline int error_coded(struct error *err, enum crl code, int result)
+{
+	(void)result;
+	return error_code(err, code);
+}
 
 /* Dropping an error is said aloud: the text goes to the debug log with REASON. */
 void error_ignore(struct error *err, const char *reason);

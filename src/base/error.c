@@ -218,9 +218,10 @@ int error_at(struct error *err, const char *pointer)
 	return -1;
 }
 
-int error_code(struct error *err, int code)
+int error_code(struct error *err, enum crl code)
 {
-	err->code = code;
+	if (err->code == 0)
+		err->code = (int)code;
 	return -1;
 }
 

@@ -43,12 +43,14 @@ const struct error_page error_pages_host[] = {
 	},
 	{
 	    .code = CRL_NO_CGROUP2,
-	    .title = "There is no cgroup version 2 hierarchy",
-	    .meaning = "creel uses cgroup version 2 only, and found no such mount that it may "
-		       "use.",
+	    .title = "There is no cgroup version 2 to use",
+	    .meaning = "creel uses cgroup version 2 only, and found no such mount, or was told not "
+		       "to use it.",
 	    .causes = "the host runs with cgroup version 1 alone "
 		      "(systemd.unified_cgroup_hierarchy=0)\n"
-		      "an outer container without /sys/fs/cgroup",
+		      "an outer container without /sys/fs/cgroup\n"
+		      "limits, with --cgroup-manager=disabled: a document with limits does not run "
+		      "without them",
 	    .action = "boot with version 2, which every current system does by default\n"
 		      "mount it: mount -t cgroup2 none /sys/fs/cgroup/unified\n"
 		      "or run without: --cgroup-manager=disabled",

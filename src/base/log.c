@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <creel/error.h>
-#include <creel/error_codes.h>
 #include <creel/fd.h>
 #include <creel/text.h>
 #include <ctype.h>

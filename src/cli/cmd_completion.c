@@ -240,7 +240,8 @@ static int run(struct cli *cli, struct error *err)
 			shells[i].print(stdout);
 			return 0;
 		}
-	error_usage(err, "unknown shell \"%s\"", cli->arguments.items[0]);
+	error_coded(err, CRL_OPTION_VALUE,
+		    error_usage(err, "unknown shell \"%s\"", cli->arguments.items[0]));
 	return error_hint(err, "it is one of bash, zsh and fish");
 }
 

@@ -30,7 +30,8 @@ static int run(struct cli *cli, struct error *err)
 	};
 
 	if (options.interval_ms <= 0)
-		return error_usage(err, "duration interval must be greater than 0");
+		return error_coded(err, CRL_OPTION_VALUE,
+				   error_usage(err, "duration interval must be greater than 0"));
 	return verb_events(&cli->runtime, cli->arguments.items[0], &options, err);
 }
 

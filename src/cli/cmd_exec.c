@@ -64,7 +64,7 @@ static int run(struct cli *cli, struct error *err)
 	options.terminal = arguments->terminal.value;
 	options.terminal_set = arguments->terminal.set;
 	if (options.args.n == 0 && !options.process_file) {
-		error_usage(err, "exec args cannot be empty");
+		error_coded(err, CRL_ARGUMENTS, error_usage(err, "exec args cannot be empty"));
 		return error_hint(err, "name a program behind the container, or use --process");
 	}
 	return verb_exec(&cli->runtime, &options, &cli->exit_code, err);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <creel/error.h>
-#include <creel/error_codes.h>
 #include <creel/json.h>
 
 enum explain_format {

@@ -71,7 +71,7 @@ static const char *find_ps(struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (access(places[i], X_OK) == 0)
 			return places[i];
-	error_unsupported(err, "this host has no ps");
+	error_coded(err, CRL_LIBRARY, error_unsupported(err, "this host has no ps"));
 	error_hint(err, "install it, or use --format json");
 	return NULL;
 }

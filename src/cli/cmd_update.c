@@ -106,7 +106,8 @@ static int to_unsigned(const char *option, const struct optional *from, struct o
 		       struct error *err)
 {
 	if (from->set && from->value < 0)
-		return error_usage(err, "--%s cannot be negative", option);
+		return error_coded(err, CRL_OPTION_VALUE,
+				   error_usage(err, "--%s cannot be negative", option));
 	*to = (struct optional_uint){ .set = from->set, .value = (uint64_t)from->value };
 	return 0;
 }
@@ -116,7 +117,7 @@ static int fill_cpu(const struct update_arguments *arguments, struct oci_cpu *cp
 {
 	if (arguments->cpu_idle.set && arguments->cpu_idle.value != 0 &&
 	    arguments->cpu_idle.value != 1)
-		return error_usage(err, "--cpu-idle is 0 or 1");
+		return error_coded(err, CRL_OPTION_VALUE, error_usage(err, "--cpu-idle is 0 or 1"));
 	*cpu = (struct oci_cpu){
 		.quota = arguments->cpu_quota,
 		.idle = arguments->cpu_idle,

@@ -97,7 +97,7 @@ const struct command *command_find(const char *name, struct error *err)
 		if (!nearest && strlen(name) > 2 && text_starts_with(names[i], name))
 			nearest = names[i];
 	}
-	error_usage(err, "unknown command \"%s\"", name);
+	error_coded(err, CRL_UNKNOWN_COMMAND, error_usage(err, "unknown command \"%s\"", name));
 	if (!nearest)
 		nearest = text_nearest(name, names);
 	if (nearest)
@@ -118,7 +118,9 @@ int command_check_arguments(const struct command *command, size_t n, struct erro
 		how = n < command->least ? "a minimum of" : "a maximum of";
 		wanted = n < command->least ? command->least : command->most;
 	}
-	error_usage(err, "\"%s\" requires %s %zu argument(s)", command->name, how, wanted);
+	error_coded(
+	    err, CRL_ARGUMENTS,
+	    error_usage(err, "\"%s\" requires %s %zu argument(s)", command->name, how, wanted));
 	return error_hint(err, "usage: creel %s%s%s%s", command->name,
 			  command->options.tables[0].n ? " [options]" : "",
 			  command->arguments[0] ? " " : "", command->arguments);

@@ -114,14 +114,20 @@ static int check_passed_fd(int fd, unsigned int i, unsigned int n, struct error 
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return error_usage(err, "unable to stat preserved-fd %u (of %u)", i, n);
+		return error_coded(
+		    err, CRL_PASSED_FD,
+		    error_usage(err, "unable to stat preserved-fd %u (of %u)", i, n));
 	if (S_ISDIR(st.st_mode))
-		return error_usage(err,
-				   "preserved-fd %u is a directory: it would lead out of "
-				   "the container",
-				   i);
+		return error_coded(
+		    err, CRL_PASSED_FD,
+		    error_usage(err,
+				"preserved-fd %u is a directory: it would lead out of "
+				"the container",
+				i));
 	if (fcntl(fd, F_GETFL) & O_PATH)
-		return error_usage(err, "preserved-fd %u names a file and does not open it", i);
+		return error_coded(
+		    err, CRL_PASSED_FD,
+		    error_usage(err, "preserved-fd %u names a file and does not open it", i));
 	return 0;
 }
 
@@ -137,7 +143,8 @@ static int keep_passed_fds(const struct call *call, struct error *err)
 	if (call->command && call->command->passed_fds && !call->help)
 		n = call->command->passed_fds(call->options);
 	if (n > INT_MAX - 3)
-		return error_usage(err, "there are no %u descriptors to preserve", n);
+		return error_coded(err, CRL_PASSED_FD,
+				   error_usage(err, "there are no %u descriptors to preserve", n));
 	for (unsigned int i = 0; i < n; i++)
 		if (check_passed_fd(3 + (int)i, i + 1, n, err) < 0)
 			return -1;

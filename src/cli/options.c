@@ -70,7 +70,9 @@ static int unknown_option(const struct options *options, const struct written *w
 	const char *nearest;
 
 	/* With one dash, as runc says it, however it was written. */
-	error_usage(err, "flag provided but not defined: -%.*s", written->length, written->name);
+	error_coded(err, CRL_UNKNOWN_OPTION,
+		    error_usage(err, "flag provided but not defined: -%.*s", written->length,
+				written->name));
 	snprintf(name, sizeof(name), "%.*s", written->length, written->name);
 	options_each(options, collect_name, &list);
 	nearest = text_nearest(name, list.names);
@@ -80,8 +82,9 @@ static int unknown_option(const struct options *options, const struct written *w
 static int wrong_value(const struct option_row *row, const char *value, const char *wanted,
 		       struct error *err)
 {
-	return error_usage(err, "invalid value \"%s\" for flag --%s: expected %s", value, row->name,
-			   wanted);
+	return error_coded(err, CRL_OPTION_VALUE,
+			   error_usage(err, "invalid value \"%s\" for flag --%s: expected %s",
+				       value, row->name, wanted));
 }
 
 static bool parse_bool(const char *text, bool *value)
@@ -223,7 +226,7 @@ static int store_choice(const struct option_row *row, const char *value, struct 
 		if (list.n < NAMES_MAX)
 			list.names[list.n++] = name->name;
 	}
-	error_usage(err, "invalid %s: %s", row->name, value);
+	error_coded(err, CRL_OPTION_VALUE, error_usage(err, "invalid %s: %s", row->name, value));
 	nearest = text_nearest(value, list.names);
 	if (nearest)
 		return error_hint(err, "did you mean %s?", nearest);
@@ -355,8 +358,10 @@ enum options_result options_parse(const struct options *options, struct arena *a
 		if (!written.value)
 			written.value = *++argv;
 		if (!written.value)
-			return error_usage(err, "flag needs an argument: %s%.*s", written.dashes,
-					   written.length, written.name);
+			return error_coded(err, CRL_OPTION_VALUE,
+					   error_usage(err, "flag needs an argument: %s%.*s",
+						       written.dashes, written.length,
+						       written.name));
 		if (store(row, arena, written.value, object, err) < 0)
 			return OPTIONS_ERROR;
 	}

@@ -34,11 +34,13 @@
 static int set_ids(uid_t uid, gid_t gid, const char *where, struct error *err)
 {
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0) {
-		error_system(err, errno, "cannot set gid %u", (unsigned int)gid);
+		error_coded(err, CRL_IDS_AND_CAPABILITIES,
+			    error_system(err, errno, "cannot set gid %u", (unsigned int)gid));
 		return error_at(err, where);
 	}
 	if (syscall(SYS_setresuid, uid, uid, uid) < 0) {
-		error_system(err, errno, "cannot set uid %u", (unsigned int)uid);
+		error_coded(err, CRL_IDS_AND_CAPABILITIES,
+			    error_system(err, errno, "cannot set uid %u", (unsigned int)uid));
 		return error_at(err, where);
 	}
 	return 0;
@@ -220,7 +222,8 @@ static int set_groups(const struct become *become, struct error *err)
 
 		if (errnum == EPERM && process->groups_n == 0 && !may_set_groups(become))
 			return 0;
-		error_system(err, errnum, "cannot set the supplementary groups");
+		error_coded(err, CRL_IDS_AND_CAPABILITIES,
+			    error_system(err, errnum, "cannot set the supplementary groups"));
 		return error_at(err, "/process/user/additionalGids");
 	}
 	return 0;
@@ -234,12 +237,16 @@ static int set_credentials(struct become *become, struct error *err)
 	if (caps_drop_bounding(&process->caps, last, err) < 0)
 		return error_at(err, "/process/capabilities/bounding");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
-		return error_system(err, errno, "cannot keep capabilities over the change of ids");
+		return error_coded(
+		    err, CRL_IDS_AND_CAPABILITIES,
+		    error_system(err, errno, "cannot keep capabilities over the change of ids"));
 	if (set_groups(become, err) < 0 ||
 	    set_ids(process->uid, process->gid, "/process/user", err) < 0)
 		return -1;
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
-		return error_system(err, errno, "cannot reset the keeping of capabilities");
+		return error_coded(
+		    err, CRL_IDS_AND_CAPABILITIES,
+		    error_system(err, errno, "cannot reset the keeping of capabilities"));
 	/* The change of ids cleared it. */
 	if (process_die_with_parent(SIGKILL, 0, err) < 0)
 		return -1;
@@ -260,12 +267,15 @@ static int enter_directory(struct become *become, struct error *err)
 		return error_at(err, "/process/cwd");
 	}
 	if (fchdir(dir) < 0) {
-		error_system(err, errno, "chdir to `%s`", become->process->cwd);
+		error_coded(err, CRL_CWD,
+			    error_system(err, errno, "chdir to `%s`", become->process->cwd));
 		return error_at(err, "/process/cwd");
 	}
 	if (syscall(SYS_getcwd, path, sizeof(path)) < 0 || path[0] != '/') {
-		error_system(err, ENOENT, "chdir to `%s`: it is outside of the container's root",
-			     become->process->cwd);
+		error_coded(err, CRL_CWD,
+			    error_system(err, ENOENT,
+					 "chdir to `%s`: it is outside of the container's root",
+					 become->process->cwd));
 		return error_at(err, "/process/cwd");
 	}
 	return 0;

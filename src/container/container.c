@@ -45,16 +45,20 @@ static int make_path(const char *path, struct error *err)
 	size_t length = strlen(path);
 
 	if (length >= sizeof(part))
-		return error_usage(err, "the path of the state root is too long");
+		return error_coded(err, CRL_STATE_ROOT,
+				   error_usage(err, "the path of the state root is too long"));
 	memcpy(part, path, length + 1);
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(part, 0711) < 0 && errno != EEXIST)
-			return error_system(err, errno, "cannot make the directory %s", part);
+			return error_coded(
+			    err, CRL_STATE_ROOT,
+			    error_system(err, errno, "cannot make the directory %s", part));
 		*slash = '/';
 	}
 	if (mkdir(part, 0700) < 0 && errno != EEXIST)
-		return error_system(err, errno, "cannot make the state root %s", part);
+		return error_coded(err, CRL_STATE_ROOT,
+				   error_system(err, errno, "cannot make the state root %s", part));
 	return 0;
 }
 
@@ -72,14 +76,18 @@ int container_root_open(struct runtime *runtime, bool make, struct error *err)
 		    open(runtime->root_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	}
 	if (runtime->root < 0)
-		return error_system(err, errno, "cannot open the state root %s",
-				    runtime->root_path);
+		return error_coded(
+		    err, CRL_STATE_ROOT,
+		    error_system(err, errno, "cannot open the state root %s", runtime->root_path));
 	if (fstat(runtime->root, &st) < 0)
-		return error_system(err, errno, "cannot examine the state root %s",
-				    runtime->root_path);
+		return error_coded(err, CRL_STATE_ROOT,
+				   error_system(err, errno, "cannot examine the state root %s",
+						runtime->root_path));
 	if (st.st_uid != runtime->facts.euid || (st.st_mode & (S_IWGRP | S_IWOTH))) {
 		fd_close(&runtime->root);
-		error_state(err, "the state root %s is not ours alone", runtime->root_path);
+		error_coded(
+		    err, CRL_STATE_ROOT,
+		    error_state(err, "the state root %s is not ours alone", runtime->root_path));
 		return error_hint(err, "it must belong to uid %u and be writable by nobody else",
 				  (unsigned int)runtime->facts.euid);
 	}
@@ -92,17 +100,20 @@ int container_check_id(const char *id, struct error *err)
 	size_t n = strlen(id);
 
 	if (n == 0)
-		return error_usage(err, "container id cannot be empty");
+		return error_coded(err, CRL_CONTAINER_ID,
+				   error_usage(err, "container id cannot be empty"));
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)id[i];
 
 		if (c < 128 && (isalnum(c) || strchr(others, c)))
 			continue;
-		error_usage(err, "invalid container ID format: \"%s\"", id);
+		error_coded(err, CRL_CONTAINER_ID,
+			    error_usage(err, "invalid container ID format: \"%s\"", id));
 		return error_hint(err, "an id is made of letters, digits and _ + - .");
 	}
 	if (id[0] == '.' || n > ID_MAX)
-		return error_usage(err, "invalid container ID format: \"%s\"", id);
+		return error_coded(err, CRL_CONTAINER_ID,
+				   error_usage(err, "invalid container ID format: \"%s\"", id));
 	return 0;
 }
 
@@ -119,7 +130,10 @@ static int lock(int dir, enum container_lock kind, const char *id, struct error 
 		if (errnum != EWOULDBLOCK && errnum != EINTR)
 			return error_system(err, errnum, "cannot lock container %s", id);
 		if (waited_us > LOCK_TIMEOUT_MS * 1000L) {
-			error_state(err, "container %s is busy: another command works on it", id);
+			error_coded(err, CRL_BUSY,
+				    error_state(err,
+						"container %s is busy: another command works on it",
+						id));
 			return error_hint(err, "waited %d seconds for its lock",
 					  LOCK_TIMEOUT_MS / 1000);
 		}
@@ -148,7 +162,8 @@ static int is_still(int root, const char *id, int dir, struct error *err)
 
 static int does_not_exist(struct error *err, const char *id)
 {
-	return error_state(err, "container does not exist: %s", id);
+	return error_coded(err, CRL_NO_CONTAINER,
+			   error_state(err, "container does not exist: %s", id));
 }
 
 int container_make(struct runtime *runtime, const char *id, struct container *container,
@@ -160,7 +175,9 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 		return -1;
 	if (mkdirat(runtime->root, id, 0700) < 0) {
 		if (errno == EEXIST)
-			return error_state(err, "container with given ID already exists: %s", id);
+			return error_coded(
+			    err, CRL_CONTAINER_EXISTS,
+			    error_state(err, "container with given ID already exists: %s", id));
 		return error_system(err, errno, "cannot make the state directory %s/%s",
 				    runtime->root_path, id);
 	}
@@ -181,7 +198,9 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 		return 0;
 	fd_close(&container->dir);
 	if (still == 0)
-		return error_state(err, "container %s was deleted while it was being created", id);
+		return error_coded(
+		    err, CRL_NO_CONTAINER,
+		    error_state(err, "container %s was deleted while it was being created", id));
 	/* Empty as yet; were it somebody else's by now, they would notice and say so. */
 	unlinkat(runtime->root, id, AT_REMOVEDIR);
 	return -1;
@@ -339,27 +358,32 @@ int container_init_open(struct runtime *runtime, const struct container *contain
 	bool dead;
 
 	if (!state->pid.set)
-		return error_state(err, "container not running: %s", container->id);
+		return error_coded(err, CRL_NOT_RUNNING,
+				   error_state(err, "container not running: %s", container->id));
 	/* After a reboot another process may well have its pid and, in ticks since boot, its start
 	 * time. */
 	if (state->boot.set && state_boot(runtime->procfs, &boot, err) < 0)
 		return -1;
 	if (state->boot.set && boot != state->boot.value)
-		return error_state(err, "container not running: %s", container->id);
+		return error_coded(err, CRL_NOT_RUNNING,
+				   error_state(err, "container not running: %s", container->id));
 
 	/* First the pidfd, then the start time: a pid that was reused in between is noticed. */
 	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
 
 	if (pidfd < 0) {
 		if (err->errnum == ESRCH)
-			return error_state(err, "container not running: %s", container->id);
+			return error_coded(
+			    err, CRL_NOT_RUNNING,
+			    error_state(err, "container not running: %s", container->id));
 		return -1;
 	}
 	if (process_start_time(runtime->procfs, (pid_t)state->pid.value, &start, &dead, err) < 0 &&
 	    err->errnum != ENOENT && err->errnum != ESRCH)
 		return -1;
 	if (err->kind != ERROR_NONE || start != state->start.value || dead)
-		return error_state(err, "container not running: %s", container->id);
+		return error_coded(err, CRL_NOT_RUNNING,
+				   error_state(err, "container not running: %s", container->id));
 	return take_fd(&pidfd);
 }
 

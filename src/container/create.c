@@ -398,7 +398,8 @@ static int make_devices(struct create *create, struct error *err)
 	const char *mount = rdt_mount(create->runtime->arena, create->runtime->procfs);
 
 	if (!mount) {
-		error_unsupported(err, "resctrl is not mounted on this host");
+		error_coded(err, CRL_NO_RESCTRL,
+			    error_unsupported(err, "resctrl is not mounted on this host"));
 		error_hint(err, "mount -t resctrl resctrl /sys/fs/resctrl");
 		return error_at(err, "/linux/intelRdt");
 	}

@@ -21,7 +21,9 @@ int create_make_cgroup(struct create *create, struct error *err)
 	if (plan->manager != CGROUP_MANAGER_CGROUPFS || !plan->path)
 		return 0;
 	if (create->runtime->cgroup_root < 0)
-		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
+		return error_coded(
+		    err, CRL_NO_CGROUP2,
+		    error_unsupported(err, "no cgroup2 hierarchy is mounted on this host"));
 	if (cgroup_missing(create->runtime->cgroup_root, plan->path, &state->cgroup_missing, err) <
 	    0)
 		return error_at(err, plan->where);

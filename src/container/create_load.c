@@ -24,7 +24,9 @@ static int read_config(struct create *create, const char *name, struct error *er
 	auto_fd dir = open(create->plan.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0)
-		return error_system(err, errno, "cannot open the bundle %s", create->plan.bundle);
+		return error_coded(
+		    err, CRL_BUNDLE,
+		    error_system(err, errno, "cannot open the bundle %s", create->plan.bundle));
 	create->config_text = file_read(create->runtime->arena, dir, name, FILE_DOCUMENT_MAX,
 					&create->config_size, err);
 	if (create->config_text)
@@ -43,7 +45,8 @@ static const char *absolute(struct arena *arena, const char *path, struct error 
 	char *copy;
 
 	if (!resolved) {
-		error_system(err, errno, "cannot find the bundle %s", path);
+		error_coded(err, CRL_BUNDLE,
+			    error_system(err, errno, "cannot find the bundle %s", path));
 		return NULL;
 	}
 	copy = arena_strdup(arena, resolved);
@@ -75,14 +78,18 @@ static int check_terminal(const struct create *create, struct error *err)
 	bool leaves = options->detach || !options->start_now;
 
 	if (create->plan.process.terminal && leaves && !options->console_socket) {
-		error_config_at(
-		    err, "/process/terminal",
-		    "cannot allocate tty if creel will detach without setting console socket");
+		error_coded(
+		    err, CRL_CONSOLE_SOCKET,
+		    error_config_at(
+			err, "/process/terminal",
+			"cannot allocate tty if creel will detach without setting console socket"));
 		return error_hint(err, "use --console-socket");
 	}
 	if (options->console_socket && !create->plan.process.terminal)
-		return error_usage(
-		    err, "cannot use console socket if creel will not detach or allocate tty");
+		return error_coded(
+		    err, CRL_CONSOLE_SOCKET,
+		    error_usage(
+			err, "cannot use console socket if creel will not detach or allocate tty"));
 	return 0;
 }
 

@@ -29,17 +29,22 @@ static int explain_death(struct create *create, struct error *err)
 	int status = 0;
 
 	if (fd < 0 || process_wait(fd, 1000, &status, &ignored) != 1)
-		return error_system(err, ECONNRESET, "%s stopped answering", who);
+		return error_coded(err, CRL_SETUP_DIED,
+				   error_system(err, ECONNRESET, "%s stopped answering", who));
 	if (WIFSIGNALED(status)) {
-		error_system(err, 0, "%s was killed by %s", who,
-			     process_signal_name(WTERMSIG(status), name, sizeof(name)));
+		error_coded(
+		    err, CRL_SETUP_DIED,
+		    error_system(err, 0, "%s was killed by %s", who,
+				 process_signal_name(WTERMSIG(status), name, sizeof(name))));
 		return WTERMSIG(status) == SIGKILL
 			   ? oom_blame(create->runtime, create->container.state.cgroup, NULL,
 				       "container init", err)
 			   : -1;
 	}
-	return error_system(err, 0, "%s exited with code %d before the container was set up", who,
-			    WEXITSTATUS(status));
+	return error_coded(err, CRL_SETUP_DIED,
+			   error_system(err, 0,
+					"%s exited with code %d before the container was set up",
+					who, WEXITSTATUS(status)));
 }
 
 static int write_maps(struct create *create, struct error *err)

@@ -49,7 +49,8 @@ static char *cgroup_of_stage(const struct create *create, struct error *err)
 			     unit, line + strlen("0::"));
 		return NULL;
 	}
-	error_unsupported(err, "systemd does not use cgroup version 2 on this host");
+	error_coded(err, CRL_NO_CGROUP2,
+		    error_unsupported(err, "systemd does not use cgroup version 2 on this host"));
 	error_hint(err, "boot with systemd.unified_cgroup_hierarchy=1");
 	return NULL;
 }
@@ -60,7 +61,9 @@ static int take_cgroup(struct create *create, struct error *err)
 	int root = create->runtime->cgroup_root;
 
 	if (root < 0)
-		return error_unsupported(err, "no cgroup2 hierarchy is mounted on this host");
+		return error_coded(
+		    err, CRL_NO_CGROUP2,
+		    error_unsupported(err, "no cgroup2 hierarchy is mounted on this host"));
 	state->cgroup = cgroup_of_stage(create, err);
 	if (!state->cgroup)
 		return -1;

@@ -34,7 +34,8 @@ static int kill_init(struct runtime *runtime, struct create *create, struct erro
 	case 1:
 		return 0;
 	case 0:
-		return error_state(err, "container init still running");
+		return error_coded(err, CRL_WRONG_STATUS,
+				   error_state(err, "container init still running"));
 	default:
 		return -1;
 	}
@@ -52,8 +53,9 @@ static int refuse(const struct container *container, struct error *err)
 	case OCI_STATUS_PAUSED:
 		break;
 	}
-	error_state(err, "cannot delete container %s that is not stopped: %s", container->id,
-		    name_of(oci_status_names, container->status));
+	error_coded(err, CRL_WRONG_STATUS,
+		    error_state(err, "cannot delete container %s that is not stopped: %s",
+				container->id, name_of(oci_status_names, container->status)));
 	return error_hint(err, "creel delete --force kills it first");
 }
 

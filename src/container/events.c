@@ -28,7 +28,8 @@ struct watch {
 
 static int not_running(const char *id, struct error *err)
 {
-	return error_state(err, "container with id %s is not running", id);
+	return error_coded(err, CRL_NOT_RUNNING,
+			   error_state(err, "container with id %s is not running", id));
 }
 
 /* The cgroup of a container that lives, open. */

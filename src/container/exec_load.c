@@ -32,14 +32,19 @@ static int refuse(const struct exec *exec, struct error *err)
 	case OCI_STATUS_PAUSED:
 		if (exec->options->ignore_paused)
 			return 0;
-		return error_state(
-		    err, "cannot exec in a paused container (use --ignore-paused to override)");
+		return error_coded(
+		    err, CRL_WRONG_STATUS,
+		    error_state(
+			err,
+			"cannot exec in a paused container (use --ignore-paused to override)"));
 	case OCI_STATUS_STOPPED:
-		return error_state(err, "cannot exec in a stopped container");
+		return error_coded(err, CRL_NOT_RUNNING,
+				   error_state(err, "cannot exec in a stopped container"));
 	case OCI_STATUS_CREATING:
 		break;
 	}
-	return error_state(err, "cannot exec in a container that is being created");
+	return error_coded(err, CRL_WRONG_STATUS,
+			   error_state(err, "cannot exec in a container that is being created"));
 }
 
 /* ---- the process ---- */
@@ -55,7 +60,7 @@ int exec_parse_user(const char *text, struct oci_user *user, struct arena *arena
 		user->gid.set = text_parse_uint(colon + 1, UINT32_MAX - 1, &user->gid.value);
 	if (user->uid.set && (!colon || user->gid.set))
 		return 0;
-	error_usage(err, "invalid user \"%s\"", text);
+	error_coded(err, CRL_OPTION_VALUE, error_usage(err, "invalid user \"%s\"", text));
 	return error_hint(err, "numbers only: UID or UID:GID");
 }
 
@@ -69,7 +74,9 @@ static int add_groups(const struct strings *texts, struct oci_user *user, struct
 		memcpy(items, user->additional_gids.items, n * sizeof(*items));
 	for (size_t i = 0; i < texts->n; i++)
 		if (!text_parse_uint(texts->items[i], UINT32_MAX - 1, &items[n++]))
-			return error_usage(err, "invalid group \"%s\"", texts->items[i]);
+			return error_coded(
+			    err, CRL_OPTION_VALUE,
+			    error_usage(err, "invalid group \"%s\"", texts->items[i]));
 	user->additional_gids = (struct uints){ items, n };
 	return 0;
 }
@@ -101,8 +108,10 @@ static int apply_options(struct exec *exec, struct oci_process *process, struct 
 	if (options->args.n > 0)
 		process->args = options->args;
 	if (options->cwd && options->cwd[0] != '/')
-		return error_usage(err, "the working directory \"%s\" is not an absolute path",
-				   options->cwd);
+		return error_coded(
+		    err, CRL_OPTION_VALUE,
+		    error_usage(err, "the working directory \"%s\" is not an absolute path",
+				options->cwd));
 	if (options->cwd)
 		process->cwd = (char *)options->cwd;
 	for (size_t i = 0; i < options->env.n; i++)
@@ -153,16 +162,22 @@ static int choose_process(struct exec *exec, struct oci_process *process, struct
 	if (apply_options(exec, process, err) < 0)
 		return -1;
 	if (process->args.n == 0)
-		return error_usage(err, "exec args cannot be empty");
+		return error_coded(err, CRL_ARGUMENTS,
+				   error_usage(err, "exec args cannot be empty"));
 	if (process->cwd[0] != '/')
 		return error_usage(err, "Cwd must be an absolute path, \"%s\" is not",
 				   process->cwd);
 	if (process->terminal && options->detach && !options->console_socket)
-		return error_usage(
-		    err, "cannot allocate tty if creel will detach without setting console socket");
+		return error_coded(
+		    err, CRL_CONSOLE_SOCKET,
+		    error_usage(
+			err,
+			"cannot allocate tty if creel will detach without setting console socket"));
 	if (options->console_socket && !process->terminal)
-		return error_usage(
-		    err, "cannot use console socket if creel will not detach or allocate tty");
+		return error_coded(
+		    err, CRL_CONSOLE_SOCKET,
+		    error_usage(
+			err, "cannot use console socket if creel will not detach or allocate tty"));
 	return 0;
 }
 

@@ -122,20 +122,70 @@ static int wait_for(int pidfd, struct output *output, int timeout_ms, struct err
 	}
 }
 
+static int at_hook(const struct hook_run *run, size_t index, const char *member, struct error *err)
+{
+	char pointer[64];
+
+	snprintf(pointer, sizeof(pointer), "/hooks/%s/%zu%s", name_of(oci_hook_names, run->kind),
+		 index, member);
+	return error_at(err, pointer);
+}
+
 static int failed(const struct hook_run *run, size_t index, const char *how,
 		  const struct output *output, struct error *err)
 {
-	const char *kind = name_of(oci_hook_names, run->kind);
 	int length = (int)strlen(output->last);
-	char pointer[64];
 
 	while (length > 0 && output->last[length - 1] == '\n')
 		length--;
-	error_system(err, 0, "error running %s hook #%zu: `%s` %s%s%.*s", kind, index,
-		     run->list->items[index].path, how, length > 0 ? ", output: " : "", length,
-		     output->last);
-	snprintf(pointer, sizeof(pointer), "/hooks/%s/%zu", kind, index);
-	return error_at(err, pointer);
+	error_system(err, 0, "error running %s hook #%zu: `%s` %s%s%.*s",
+		     name_of(oci_hook_names, run->kind), index, run->list->items[index].path, how,
+		     length > 0 ? ", output: " : "", length, output->last);
+	return at_hook(run, index, "", err);
+}
+
+/* The exit codes of run_child() itself are also those of shells: so it is asked whether the hook
+ * is there. */
+static bool is_missing(const char *path, int status)
+{
+	int code = WEXITSTATUS(status);
+
+	return WIFEXITED(status) && (code == 126 || code == 127) &&
+	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0;
+}
+
+static int missing(const struct hook_run *run, size_t index, int errnum, struct error *err)
+{
+	bool inside = run->kind == OCI_HOOK_START_CONTAINER;
+
+	error_system(err, errnum, "error running %s hook #%zu: cannot execute `%s`",
+		     name_of(oci_hook_names, run->kind), index, run->list->items[index].path);
+	error_code(err, CRL_HOOK_MISSING);
+	error_hint(err, "the path of a %s hook is looked up %s", name_of(oci_hook_names, run->kind),
+		   inside ? "in the container's root" : "on the host");
+	return at_hook(run, index, "/path", err);
+}
+
+static int explain_status(struct arena *arena, const struct hook_run *run, size_t index, int status,
+			  long ran_ms, const struct output *output, struct error *err)
+{
+	const char *path = run->list->items[index].path;
+	char name[32];
+
+	if (is_missing(path, status))
+		return missing(run, index, errno, err);
+	if (WIFSIGNALED(status))
+		failed(run, index,
+		       text_format(arena, "was killed by %s after %ld ms",
+				   process_signal_name(WTERMSIG(status), name, sizeof(name)),
+				   ran_ms),
+		       output, err);
+	else
+		failed(
+		    run, index,
+		    text_format(arena, "exit status %d after %ld ms", WEXITSTATUS(status), ran_ms),
+		    output, err);
+	return error_code(err, CRL_HOOK_FAILED);
 }
 
 static int run_hook(struct arena *arena, const struct hook_run *run, size_t index,
@@ -149,10 +199,13 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 	struct output output = { .fd = -1 };
 	auto_fd pidfd = -1, input = -1, writer = -1;
 	int ends[2], ended, status = 0;
+	long start = now_ms();
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_system(err, errno, "cannot make a pipe for the hook's output");
+		return error_coded(
+		    err, CRL_HOOK,
+		    error_system(err, errno, "cannot make a pipe for the hook's output"));
 	output.fd = ends[0];
 	writer = ends[1];
 
@@ -177,23 +230,15 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 		return -1;
 	if (ended < 0)
 		return -1;
-	if (ended == 0)
-		return failed(run, index,
-			      text_format(arena, "ran past its timeout of %d s", timeout_ms / 1000),
-			      &output, err);
-	if (WIFSIGNALED(status)) {
-		char name[32];
-
-		return failed(
-		    run, index,
-		    text_format(arena, "was killed by %s",
-				process_signal_name(WTERMSIG(status), name, sizeof(name))),
-		    &output, err);
+	if (ended == 0) {
+		failed(run, index,
+		       text_format(arena, "ran past its timeout of %d s", timeout_ms / 1000),
+		       &output, err);
+		return error_code(err, CRL_HOOK_TIMEOUT);
 	}
-	if (WEXITSTATUS(status) != 0)
-		return failed(run, index, text_format(arena, "exit status %d", WEXITSTATUS(status)),
-			      &output, err);
-	return 0;
+	if (status == 0)
+		return 0;
+	return explain_status(arena, run, index, status, now_ms() - start, &output, err);
 }
 
 int hooks_run(struct arena *arena, const struct hook_run *run, struct error *err)

@@ -105,6 +105,7 @@ static int prepare_root(struct init *init, struct error *err)
 		return 0;
 	if (err->kind == ERROR_NONE)
 		error_system(err, errno, "cannot open the root filesystem %s", plan->rootfs);
+	error_code(err, CRL_ROOTFS);
 	return error_at(err, "/root/path");
 }
 
@@ -179,6 +180,7 @@ static int make_directory(struct init *init, struct error *err)
 
 	if (fd < 0) {
 		error_while(err, "cannot make the working directory");
+		error_code(err, CRL_CWD);
 		return error_at(err, "/process/cwd");
 	}
 	close(fd);
@@ -365,6 +367,8 @@ static void fill_become(struct init *init)
 		.procfs = create->runtime->procfs,
 		.channel = init->channel,
 		.root = -1,
+		.mounts = init->plan->mounts,
+		.mounts_n = init->plan->mounts_n,
 		.terminal = -1,
 		.preserve_fds = init->plan->preserve_fds,
 		.keyring = init->plan->keyring,

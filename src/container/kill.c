@@ -15,7 +15,7 @@
 
 static int not_running(const char *id, struct error *err)
 {
-	return error_state(err, "container not running: %s", id);
+	return error_coded(err, CRL_NOT_RUNNING, error_state(err, "container not running: %s", id));
 }
 
 /* Processes may be born while we signal: the list is read again until nobody new is found. */
@@ -94,14 +94,17 @@ static int freeze(struct runtime *runtime, const char *id, bool frozen, struct e
 	    container.status != OCI_STATUS_CREATED)
 		return not_running(id, err);
 	if (!frozen && container.status != OCI_STATUS_PAUSED)
-		return error_state(err, "container not paused: %s", id);
+		return error_coded(err, CRL_WRONG_STATUS,
+				   error_state(err, "container not paused: %s", id));
 
 	auto_fd cgroup = container_cgroup(runtime, &container, err);
 
 	if (cgroup < 0 && err->kind != ERROR_NONE)
 		return -1;
 	if (cgroup < 0) {
-		error_unsupported(err, "container %s has no cgroup, so it cannot be paused", id);
+		error_coded(err, CRL_WRONG_STATUS,
+			    error_unsupported(
+				err, "container %s has no cgroup, so it cannot be paused", id));
 		return error_hint(err, "it was created without one");
 	}
 	return cgroup_freeze(cgroup, frozen, FREEZE_TIMEOUT_MS, err);

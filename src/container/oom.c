@@ -142,8 +142,9 @@ int oom_blame(struct runtime *runtime, const char *path, const struct oom_mark *
 	if (!path || runtime->cgroup_root < 0 ||
 	    !oom_find(runtime->arena, runtime->cgroup_root, path, mark ? mark : &none, &oom))
 		return -1;
-	error_system(err, 0, "%s was OOM-killed (memory limit too low?): %s", who,
-		     oom_text(runtime->arena, &oom));
+	error_coded(err, CRL_OUT_OF_MEMORY,
+		    error_system(err, 0, "%s was OOM-killed (memory limit too low?): %s", who,
+				 oom_text(runtime->arena, &oom)));
 	return mark ? -1 : error_at(err, "/linux/resources/memory/limit");
 }
 

@@ -1,13 +1,12 @@
-/* args[0] and HOME as the container sees them, and why a program cannot be executed: in the words
- * that engines look for. */
+/* args[0] and HOME as the container sees them, and why a file cannot be executed: in the words that
+ * engines look for. */
 #include <creel/become.h>
 
-#include <ctype.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -91,11 +90,45 @@ static const char *path_of(const struct become *become)
 static int not_found(const char *name, struct error *err)
 {
 	error_system(err, 0, "exec: \"%s\": executable file not found in $PATH", name);
+	error_code(err, CRL_PROGRAM_NOT_IN_PATH);
 	return error_at(err, "/process/args/0");
 }
 
-/* 0 when PATH can be executed; else the errno that execvp(3) would see, with EISDIR apart. */
-static int why_not(const char *path)
+/* Why a file cannot be executed. */
+struct refusal {
+	int errnum; /* 0: it can; else what execvp(3) would see, with EISDIR apart */
+	enum crl code;
+	char mount[64]; /* with CRL_NOEXEC_MOUNT: where it is, or "" */
+};
+
+/* The mount point that PATH is on, as /proc/self/mountinfo of the container has it, is not asked
+ * for: its procfs may be anybody's.  The directory where the device changes says it as well. */
+static void find_mount(const char *path, char *mount, size_t size)
+{
+	char up[sizeof(((struct refusal *)0)->mount)];
+	struct statx here, above;
+
+	mount[0] = '\0';
+	if (snprintf(up, sizeof(up), "%s", path) >= (int)sizeof(up) || up[0] != '/' ||
+	    statx(AT_FDCWD, up, 0, STATX_MNT_ID, &here) < 0)
+		return;
+	do {
+		snprintf(mount, size, "%s", up);
+		*strrchr(up, '/') = '\0';
+	} while (up[0] && statx(AT_FDCWD, up, 0, STATX_MNT_ID, &above) == 0 &&
+		 above.stx_mnt_id == here.stx_mnt_id);
+	if (!up[0] && statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &above) == 0 &&
+	    above.stx_mnt_id == here.stx_mnt_id)
+		snprintf(mount, size, "/");
+}
+
+static void refuse(struct refusal *refusal, int errnum, enum crl code)
+{
+	refusal->errnum = errnum;
+	refusal->code = code;
+}
+
+static void why_not(const char *path, struct refusal *refusal)
 {
 	struct stat st;
 	struct statfs fs;
@@ -107,140 +140,92 @@ static int why_not(const char *path)
 	};
 	auto_fd fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 
+	*refusal = (struct refusal){ .errnum = 0 };
 	if (fd < 0)
-		return errno == ELOOP ? EACCES : errno;
-	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
-		return errno;
-	if (S_ISDIR(st.st_mode))
-		return EISDIR;
-	if (!S_ISREG(st.st_mode) || fs.f_type == PROC_SUPER_MAGIC || (fs.f_flags & ST_NOEXEC))
-		return EACCES;
-	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+		refuse(refusal, errno == ELOOP ? EACCES : errno,
+		       errno == ENOENT || errno == ENOTDIR ? CRL_PROGRAM_MISSING
+							   : CRL_PROGRAM_NOT_EXECUTABLE);
+	else if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		refuse(refusal, errno, CRL_PROGRAM_NOT_EXECUTABLE);
+	else if (S_ISDIR(st.st_mode))
+		refuse(refusal, EISDIR, CRL_PROGRAM_DIRECTORY);
+	else if (!S_ISREG(st.st_mode) || fs.f_type == PROC_SUPER_MAGIC)
+		refuse(refusal, EACCES, CRL_PROGRAM_NOT_EXECUTABLE);
+	else if (fs.f_flags & ST_NOEXEC)
+		refuse(refusal, EACCES, CRL_NOEXEC_MOUNT);
+	else if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		refuse(refusal, errno, CRL_PROGRAM_NOT_EXECUTABLE);
+	if (refusal->code == CRL_NOEXEC_MOUNT)
+		find_mount(path, refusal->mount, sizeof(refusal->mount));
+}
+
+/* The line to change is that of the mount's options, if the document asks for the mount. */
+static void blame_mount(const struct become *become, const char *target, struct error *err)
+{
+	for (size_t i = become->mounts_n; i-- > 0;)
+		if (become->mounts[i].where && strcmp(become->mounts[i].target, target) == 0) {
+			error_at(err,
+				 text_format(become->arena, "%s/options", become->mounts[i].where));
+			return;
+		}
+}
+
+/* The words are those that engines look for: dockerd "is a directory", podman "permission denied"
+ * and "no such file or directory". */
+static int refused(const struct become *become, const char *name, const char *path,
+		   const struct refusal *refusal, struct error *err)
+{
+	if (refusal->code == CRL_NOEXEC_MOUNT)
+		error_system(err, refusal->errnum, "exec: \"%s\": the mount at %s is noexec", name,
+			     refusal->mount[0] ? refusal->mount : path);
+	else if (refusal->code == CRL_PROGRAM_DIRECTORY)
+		error_system(err, EACCES, "exec: \"%s\": is a directory", name);
+	else if (refusal->errnum == ENOENT)
+		error_system(err, ENOENT, "exec: \"%s\": stat %s", name, path);
+	else
+		error_system(err, refusal->errnum, "exec: \"%s\"", name);
+	error_code(err, refusal->code);
+	if (refusal->code == CRL_NOEXEC_MOUNT)
+		blame_mount(become, refusal->mount, err);
+	return error_at(err, "/process/args/0");
 }
 
 static int find_by_name(struct become *become, const char *name, struct error *err)
 {
 	const char *dirs = path_of(become);
-	int reason = ENOENT;
+	const char *where = NULL; /* the first one that is there and cannot be executed */
+	struct refusal first = { .errnum = 0 };
 
 	while (*dirs) {
 		size_t length = strcspn(dirs, ":");
 		char *path = length ? text_format(become->arena, "%.*s/%s", (int)length, dirs, name)
 				    : text_format(become->arena, "./%s", name);
-		int found = why_not(path);
+		struct refusal refusal;
 
-		if (found == 0) {
+		why_not(path, &refusal);
+		if (refusal.errnum == 0) {
 			become->program = path;
 			return 0;
 		}
-		if (found == EACCES)
-			reason = EACCES;
+		if (refusal.errnum == EACCES && !where) {
+			where = path;
+			first = refusal;
+		}
 		dirs += length + (dirs[length] == ':');
 	}
-	if (reason != EACCES)
-		return not_found(name, err);
-	error_system(err, EACCES, "exec: \"%s\"", name);
-	return error_at(err, "/process/args/0");
+	return where ? refused(become, name, where, &first, err) : not_found(name, err);
 }
 
 int become_find_program(struct become *become, struct error *err)
 {
 	const char *name = become->process->args.items[0];
-	int found;
+	struct refusal refusal;
 
 	if (!strchr(name, '/'))
 		return *name ? find_by_name(become, name, err) : not_found(name, err);
-	found = why_not(name);
-	switch (found) {
-	case 0:
-		become->program = name;
-		return 0;
-	case ENOENT:
-		error_system(err, ENOENT, "exec: \"%s\": stat %s", name, name);
-		break;
-	case EISDIR:
-		/* Both words: dockerd looks for "is a directory", podman for "permission denied".
-		 */
-		error_system(err, EACCES, "exec: \"%s\": is a directory", name);
-		break;
-	default:
-		error_system(err, found, "exec: \"%s\"", name);
-		break;
-	}
-	return error_at(err, "/process/args/0");
-}
-
-/* "#!/bin/bash\r": the file is there, what its first line names is not. */
-static int explain_script(const struct become *become, const char *head, struct error *err)
-{
-	char line[128];
-	size_t n = strcspn(head + 2, "\n");
-	const char *start = head + 2 + strspn(head + 2, " \t");
-	size_t length;
-
-	if (n >= sizeof(line))
-		n = sizeof(line) - 1;
-	length = strcspn(start, " \t\n");
-	if (length > n)
-		length = n;
-	memcpy(line, start, length);
-	line[length] = '\0';
-	if (length > 0 && line[length - 1] == '\r') {
-		line[length - 1] = '\0';
-		return error_hint(
-		    err,
-		    "%s exists, but its first line ends in a carriage return: it was written "
-		    "with Windows line ends, so the interpreter \"%s\\r\" is not found",
-		    become->program, line);
-	}
-	return error_hint(err, "%s exists, but its interpreter %s does not", become->program, line);
-}
-
-static const char *machine_name(unsigned int machine)
-{
-	static const struct {
-		unsigned int machine;
-		const char *name;
-	} names[] = {
-		{ EM_386, "i386" },	   { EM_X86_64, "x86_64" }, { EM_ARM, "arm" },
-		{ EM_AARCH64, "aarch64" }, { EM_RISCV, "riscv" },   { EM_PPC64, "ppc64" },
-		{ EM_S390, "s390x" },	   { EM_MIPS, "mips" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (names[i].machine == machine)
-			return names[i].name;
-	return "another machine";
-}
-
-int become_explain_exec(const struct become *become, int errnum, struct error *err)
-{
-	char head[256] = { 0 };
-	Elf64_Ehdr elf;
-	auto_fd file = open(become->program, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	ssize_t n = file < 0 ? -1 : read(file, head, sizeof(head) - 1);
-
-	error_system(err, errnum, "exec %s", become->program);
-	error_call(err, "execve");
-	error_at(err, "/process/args/0");
-	if (n >= 2 && head[0] == '#' && head[1] == '!' && errnum == ENOENT)
-		return explain_script(become, head, err);
-	if (n >= (ssize_t)sizeof(elf) && memcmp(head, ELFMAG, SELFMAG) == 0) {
-		memcpy(&elf, head, sizeof(elf));
-		if (errnum == ENOENT)
-			return error_hint(
-			    err,
-			    "%s exists, but the dynamic loader that it names does not: is "
-			    "it built for another C library?",
-			    become->program);
-		if (errnum == ENOEXEC)
-			return error_hint(err, "%s is built for %s", become->program,
-					  machine_name(elf.e_machine));
-	}
-	if (errnum == ENOEXEC && n == 0)
-		return error_hint(err, "%s is an empty file", become->program);
-	if (errnum == ENOEXEC)
-		return error_hint(err, "%s is neither a program nor a script with a #! line",
-				  become->program);
-	return -1;
+	why_not(name, &refusal);
+	if (refusal.errnum)
+		return refused(become, name, name, &refusal, err);
+	become->program = name;
+	return 0;
 }

@@ -30,8 +30,10 @@ int seccomp_agent_pass(struct arena *arena, const struct seccomp_agent *agent, i
 	size_t size;
 
 	if (listener < 0)
-		return error_system(err, errno,
-				    "cannot take the seccomp listener from the container");
+		return error_coded(
+		    err, CRL_SECCOMP_LOAD,
+		    error_system(err, errno,
+				 "cannot take the seccomp listener from the container"));
 	schema_encode(&oci_container_process_state_schema, &process, w);
 	text = json_writer_text(w, &size);
 

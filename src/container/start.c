@@ -25,20 +25,24 @@ static int refuse(const struct container *container, struct error *err)
 	case OCI_STATUS_CREATED:
 		return 0;
 	case OCI_STATUS_RUNNING:
-		return error_state(err, "cannot start an already running container");
+		return error_coded(err, CRL_WRONG_STATUS,
+				   error_state(err, "cannot start an already running container"));
 	case OCI_STATUS_STOPPED:
-		return error_state(err, "cannot start a container that has stopped");
+		return error_coded(err, CRL_WRONG_STATUS,
+				   error_state(err, "cannot start a container that has stopped"));
 	case OCI_STATUS_CREATING:
 	case OCI_STATUS_PAUSED:
 		break;
 	}
-	return error_state(err, "cannot start a container in the %s state",
-			   name_of(oci_status_names, container->status));
+	return error_coded(err, CRL_WRONG_STATUS,
+			   error_state(err, "cannot start a container in the %s state",
+				       name_of(oci_status_names, container->status)));
 }
 
 static int ended_early(struct error *err)
 {
-	error_state(err, "the container's init ended before it executed the program");
+	error_coded(err, CRL_SETUP_DIED,
+		    error_state(err, "the container's init ended before it executed the program"));
 	return error_hint(err,
 			  "a seccomp filter that refuses execve, or exit, ends it without a word");
 }

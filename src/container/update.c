@@ -136,7 +136,8 @@ static int update_rdt(struct runtime *runtime, const struct state *state,
 				   state->id);
 	mount = rdt_mount(runtime->arena, runtime->procfs);
 	if (!mount)
-		return error_unsupported(err, "resctrl is not mounted on this host");
+		return error_coded(err, CRL_NO_RESCTRL,
+				   error_unsupported(err, "resctrl is not mounted on this host"));
 	return rdt_change(mount, &plan, err);
 }
 
@@ -172,6 +173,7 @@ int verb_update(struct runtime *runtime, const char *id, const struct update_opt
 	if (container_open(runtime, id, CONTAINER_EXCLUSIVE, &container, err) < 0)
 		return -1;
 	if (container.status == OCI_STATUS_STOPPED || container.status == OCI_STATUS_CREATING)
-		return error_state(err, "container not running: %s", id);
+		return error_coded(err, CRL_NOT_RUNNING,
+				   error_state(err, "container not running: %s", id));
 	return update(runtime, &container, options, err);
 }

@@ -56,15 +56,18 @@ static int check_usage(int cgroup, const struct oci_memory *memory, struct error
 	if (!read_number(cgroup, "memory.current", &usage))
 		return 0;
 	if (memory->limit.value > 0 && (uint64_t)memory->limit.value <= usage) {
-		error_state(err, "rejecting memory limit %lld <= usage %llu",
-			    (long long)memory->limit.value, (unsigned long long)usage);
+		error_coded(err, CRL_LIMIT_BELOW_USAGE,
+			    error_state(err, "rejecting memory limit %lld <= usage %llu",
+					(long long)memory->limit.value, (unsigned long long)usage));
 		return error_at(err, "/memory/limit");
 	}
 	if (!read_number(cgroup, "memory.swap.current", &swap))
 		return 0;
 	if (memory->swap.value > 0 && (uint64_t)memory->swap.value <= usage + swap) {
-		error_state(err, "rejecting memory+swap limit %lld <= usage %llu",
-			    (long long)memory->swap.value, (unsigned long long)(usage + swap));
+		error_coded(err, CRL_LIMIT_BELOW_USAGE,
+			    error_state(err, "rejecting memory+swap limit %lld <= usage %llu",
+					(long long)memory->swap.value,
+					(unsigned long long)(usage + swap)));
 		return error_at(err, "/memory/swap");
 	}
 	return 0;

@@ -110,9 +110,12 @@ static int freeze(int cgroup, struct update_memory *memory, struct error *err)
 
 static int refuse(uint64_t limit, uint64_t usage, struct error *err)
 {
-	error_state(err,
-		    "cannot lower the memory limit to %llu without killing: %llu bytes stay in use",
-		    (unsigned long long)limit, (unsigned long long)usage);
+	error_coded(
+	    err, CRL_LIMIT_BELOW_USAGE,
+	    error_state(
+		err,
+		"cannot lower the memory limit to %llu without killing: %llu bytes stay in use",
+		(unsigned long long)limit, (unsigned long long)usage));
 	error_hint(err,
 		   "no more can be reclaimed, and no limit was changed; with swap there may be "
 		   "room for it");

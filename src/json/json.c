@@ -57,7 +57,8 @@ static int fail_at(struct parser *parser, size_t offset, bool in_value, const ch
 {
 	struct where parts[JSON_DEPTH_MAX + 1];
 
-	error_config(parser->err, place(parser, parts, in_value), "%s", message);
+	error_coded(parser->err, CRL_NOT_JSON,
+		    error_config(parser->err, place(parser, parts, in_value), "%s", message));
 	json_position(parser->text, offset, &parser->err->line, &parser->err->column);
 	return 0;
 }
@@ -325,7 +326,9 @@ static int on_end_object(void *context)
 
 	if (twice) {
 		parser->key = twice->key;
-		return fail(parser, twice->offset, "the member is there twice");
+		fail(parser, twice->offset, "the member is there twice");
+		parser->err->code = CRL_DUPLICATE_MEMBER;
+		return 0;
 	}
 	token(parser);
 	parser->depth--;

@@ -75,8 +75,9 @@ static int must_be(const struct json *json, enum json_type type, const struct wh
 {
 	if (json->type == type)
 		return 0;
-	return error_config(err, at, "expected %s, found %s", type_name(type),
-			    type_name(json->type));
+	return error_coded(
+	    err, CRL_WRONG_TYPE,
+	    error_config(err, at, "expected %s, found %s", type_name(type), type_name(json->type)));
 }
 
 /* Numbers are kept as they were written; of a million digits the first few are shown. */
@@ -89,7 +90,9 @@ static int must_be_integer(const struct json *json, const struct where *at, stru
 	if (must_be(json, JSON_NUMBER, at, err) < 0)
 		return -1;
 	if (strpbrk(json->text, ".eE") || strcmp(json->text, "-0") == 0)
-		return error_config(err, at, "expected an integer, found " SHOWN, json->text);
+		return error_coded(
+		    err, CRL_WRONG_TYPE,
+		    error_config(err, at, "expected an integer, found " SHOWN, json->text));
 	return 0;
 }
 
@@ -99,8 +102,10 @@ static int decode_int(const struct field *field, const struct json *json, const 
 	if (must_be_integer(json, at, err) < 0)
 		return -1;
 	if (!text_parse_int(json->text, field->min, field->max, &out->value))
-		return error_config(err, at, SHOWN " is out of range (%" PRId64 " to %" PRId64 ")",
-				    json->text, field->min, field->max);
+		return error_coded(
+		    err, CRL_OUT_OF_RANGE,
+		    error_config(err, at, SHOWN " is out of range (%" PRId64 " to %" PRId64 ")",
+				 json->text, field->min, field->max));
 	out->set = true;
 	return 0;
 }
@@ -111,8 +116,10 @@ static int decode_uint(const struct field *field, const struct json *json, const
 	if (must_be_integer(json, at, err) < 0)
 		return -1;
 	if (!text_parse_uint(json->text, field->umax, out))
-		return error_config(err, at, SHOWN " is out of range (0 to %" PRIu64 ")",
-				    json->text, field->umax);
+		return error_coded(err, CRL_OUT_OF_RANGE,
+				   error_config(err, at,
+						SHOWN " is out of range (0 to %" PRIu64 ")",
+						json->text, field->umax));
 	return 0;
 }
 
@@ -146,7 +153,8 @@ static int decode_enum(const struct field *field, const struct json *json, const
 			return 0;
 		}
 	}
-	error_config(err, at, "unknown value \"%s\"", json->text);
+	error_coded(err, CRL_UNKNOWN_VALUE,
+		    error_config(err, at, "unknown value \"%s\"", json->text));
 	return hint_names(field->names, json->text, err);
 }
 
@@ -333,7 +341,8 @@ static int decode_field(const struct field *field, const struct decoder *decoder
 	if (must_be(json, type_of(field->kind, json->type), at, err) < 0)
 		return -1;
 	if ((field->flags & FIELD_NOT_EMPTY) && is_empty(json))
-		return error_config(err, at, "must not be empty");
+		return error_coded(err, CRL_MISSING_MEMBER,
+				   error_config(err, at, "must not be empty"));
 
 	switch (field->kind) {
 	case FIELD_BOOL:
@@ -477,8 +486,10 @@ static int decode_required(const struct decoder *decoder, const struct schema *s
 			continue;
 		member = tree->type == JSON_OBJECT ? json_member(tree, field->key) : NULL;
 		if ((!member || member->type == JSON_NULL) &&
-		    error_config(err, AT_KEY(at, field->key), "required member \"%s\" is missing",
-				 field->key) < 0 &&
+		    error_coded(err, CRL_MISSING_MEMBER,
+				error_config(err, AT_KEY(at, field->key),
+					     "required member \"%s\" is missing", field->key)) <
+			0 &&
 		    findings_keep(decoder->findings, err) < 0)
 			return -1;
 		if (decoder->findings)

@@ -35,11 +35,19 @@ int cgroup_root(const char *mount, struct error *err)
 	struct statfs fs;
 
 	if (fd < 0)
-		return error_system(err, errno, "cannot open the cgroup hierarchy %s", mount);
+		return error_coded(
+		    err, CRL_NO_CGROUP2,
+		    error_coded(
+			err, CRL_CGROUP,
+			error_system(err, errno, "cannot open the cgroup hierarchy %s", mount)));
 	if (fstatfs(fd, &fs) < 0)
-		return error_system(err, errno, "cannot examine the cgroup hierarchy %s", mount);
+		return error_coded(
+		    err, CRL_NO_CGROUP2,
+		    error_system(err, errno, "cannot examine the cgroup hierarchy %s", mount));
 	if (fs.f_type != CGROUP2_SUPER_MAGIC) {
-		error_unsupported(err, "%s is not a cgroup version 2 hierarchy", mount);
+		error_coded(
+		    err, CRL_NO_CGROUP2,
+		    error_unsupported(err, "%s is not a cgroup version 2 hierarchy", mount));
 		return error_hint(err, "creel knows cgroup version 2 only; boot with "
 				       "systemd.unified_cgroup_hierarchy=1");
 	}
@@ -56,17 +64,23 @@ static bool is_plain_component(const char *name, size_t length)
 static int check_path(const char *path, struct error *err)
 {
 	if (path[0] != '/')
-		return error_config(err, NULL, "the cgroup path \"%s\" is not absolute", path);
+		return error_coded(
+		    err, CRL_CGROUP_PATH,
+		    error_config(err, NULL, "the cgroup path \"%s\" is not absolute", path));
 	if (strlen(path) >= PATH_MAX)
-		return error_config(err, NULL, "the cgroup path is longer than %d bytes", PATH_MAX);
+		return error_coded(
+		    err, CRL_CGROUP_PATH,
+		    error_config(err, NULL, "the cgroup path is longer than %d bytes", PATH_MAX));
 
 	for (const char *name = path + 1; path[1];) {
 		size_t length = strcspn(name, "/");
 
 		if (!is_plain_component(name, length)) {
-			return error_config(err, NULL,
-					    "the cgroup path \"%s\" has the component \"%.*s\"",
-					    path, (int)(length > 64 ? 64 : length), name);
+			return error_coded(
+			    err, CRL_CGROUP_PATH,
+			    error_config(err, NULL,
+					 "the cgroup path \"%s\" has the component \"%.*s\"", path,
+					 (int)(length > 64 ? 64 : length), name));
 		}
 		if (!name[length])
 			break;
@@ -94,7 +108,8 @@ int cgroup_open(int root, const char *path, struct error *err)
 		return -1;
 	fd = open_beneath(root, path[1] ? path + 1 : ".");
 	if (fd < 0)
-		return error_system(err, errno, "cannot open the cgroup %s", path);
+		return error_coded(err, CRL_CGROUP,
+				   error_system(err, errno, "cannot open the cgroup %s", path));
 	return fd;
 }
 
@@ -186,6 +201,11 @@ static int explain_make(const char *path, int errnum, const char *failed, struct
 {
 	error_system(err, errnum, "cannot %s the cgroup %s", failed, path);
 	error_call(err, failed[0] == 'm' ? "mkdirat" : "openat2");
+	if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
+		error_code(err, CRL_CGROUP_DELEGATION);
+	else
+		error_code(err,
+			   errnum == EAGAIN || errnum == ENOSPC ? CRL_CGROUP_FULL : CRL_CGROUP);
 	if (errnum == EACCES || errnum == EPERM)
 		return error_hint(err,
 				  "the parent cgroup is not delegated to this user; run below a "
@@ -254,7 +274,8 @@ static int refuse_populated(int fd, struct error *err)
 	if (cgroup_pids(&arena, fd, &pids, &n, &dropped) < 0)
 		error_ignore(&dropped, "the list of pids only helps a message");
 	cgroup_describe(fd, text, sizeof(text));
-	error_state(err, "container's cgroup is not empty: %zu process(es) found", n);
+	error_coded(err, CRL_CGROUP_NOT_EMPTY,
+		    error_state(err, "container's cgroup is not empty: %zu process(es) found", n));
 	return error_hint(err, "it is used by: %s; choose another linux.cgroupsPath",
 			  text[0] ? text : "processes outside our pid namespace");
 }
@@ -271,8 +292,10 @@ static int check_fit(int fd, bool is_ours, struct error *err)
 	if (file_read_small(fd, "cgroup.type", type, sizeof(type)) < 0)
 		return error_system(err, errno, "cannot read cgroup.type");
 	if (!text_starts_with(type, "domain") || text_equal(type, "domain invalid")) {
-		error_unsupported(err, "the cgroup is of the type \"%s\", which takes no processes",
-				  type);
+		error_coded(
+		    err, CRL_CGROUP,
+		    error_unsupported(
+			err, "the cgroup is of the type \"%s\", which takes no processes", type));
 		return error_hint(
 		    err, "a parent or sibling of it is threaded; a container needs a domain "
 			 "cgroup, so choose another linux.cgroupsPath");
@@ -281,7 +304,8 @@ static int check_fit(int fd, bool is_ours, struct error *err)
 		return refuse_populated(fd, err);
 	/* cgroup.events, not cgroup.freeze: it may be a parent that is frozen. */
 	if (read_event(fd, "frozen") == 1) {
-		error_state(err, "container's cgroup unexpectedly frozen");
+		error_coded(err, CRL_CGROUP_ENTER,
+			    error_state(err, "container's cgroup unexpectedly frozen"));
 		return error_hint(err, "write 0 to its cgroup.freeze or to that of its parent");
 	}
 	return 0;
@@ -300,7 +324,9 @@ int cgroup_missing(int root, const char *path, size_t *missing, struct error *er
 	auto_fd parent = open_parent(root, copy, &rest);
 
 	if (parent < 0)
-		return error_system(err, errno, "cannot open the parents of the cgroup %s", path);
+		return error_coded(
+		    err, CRL_CGROUP,
+		    error_system(err, errno, "cannot open the parents of the cgroup %s", path));
 	*missing = count_components(rest);
 	if (*missing == 1 && faccessat(parent, rest, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		*missing = 0;

@@ -70,6 +70,17 @@ static int load_once(const struct bpf_insn *program, size_t length, char *log, s
 	return call_bpf(BPF_PROG_LOAD, &attributes);
 }
 
+/* What a refusal of bpf(2) means: that this kernel or this place has none of it, or something about
+ * our program. */
+static int refused(int errnum, struct error *err)
+{
+	error_call(err, "bpf");
+	error_at(err, "/linux/resources/devices");
+	return error_code(err, errnum == EPERM || errnum == ENOSYS || errnum == EINVAL
+				   ? CRL_NO_CGROUP_BPF
+				   : CRL_DEVICE_PROGRAM);
+}
+
 static int explain_permission(struct error *err)
 {
 	return error_hint(
@@ -87,7 +98,7 @@ static int load(const struct bpf_insn *program, size_t length, struct error *err
 		return fd;
 	error_system(err, errnum, "cannot load the device rules as a program of %zu instructions",
 		     length);
-	error_call(err, "bpf");
+	refused(errnum, err);
 	switch (errnum) {
 	case EPERM:
 		return explain_permission(err);
@@ -134,7 +145,7 @@ static int query(int cgroup, uint32_t ids[ATTACHED_MAX], size_t *n, struct error
 		int errnum = errno;
 
 		error_system(err, errnum, "cannot ask for the device programs of the cgroup");
-		error_call(err, "bpf");
+		refused(errnum, err);
 		if (errnum == EPERM)
 			return explain_permission(err);
 		if (errnum == EINVAL)
@@ -182,7 +193,7 @@ static int attach(int cgroup, int prog, int replace, struct error *err)
 		int errnum = errno;
 
 		error_system(err, errnum, "cannot attach the device rules to the cgroup");
-		error_call(err, "bpf");
+		refused(errnum, err);
 		if (errnum == EPERM)
 			return error_hint(
 			    err, "another program on the cgroup or on a parent admits no second "

@@ -34,8 +34,10 @@ static int want(struct wanted *wanted, const struct cgroup_write *write, struct 
 	while (i < wanted->n && !text_equal(wanted->items[i].name, write->controller))
 		i++;
 	if (i == WANTED_MAX) {
-		error_unsupported(err, "the cgroup controller %s is not known to this kernel",
-				  write->controller);
+		error_coded(
+		    err, CRL_NO_CONTROLLER,
+		    error_unsupported(err, "the cgroup controller %s is not known to this kernel",
+				      write->controller));
 		return error_at(err, write->where);
 	}
 	if (i == wanted->n)
@@ -73,8 +75,9 @@ static int check_offered(int at, const char *path, struct wanted *wanted, struct
 	char offered[NAMES_SIZE];
 
 	if (file_read_small(at, "cgroup.controllers", offered, sizeof(offered)) < 0)
-		return error_system(err, errno, "cannot read the controllers of the cgroup %s",
-				    path);
+		return error_coded(
+		    err, CRL_CGROUP,
+		    error_system(err, errno, "cannot read the controllers of the cgroup %s", path));
 	for (size_t i = 0; i < wanted->n;) {
 		const char *name = wanted->items[i].name;
 
@@ -86,8 +89,10 @@ static int check_offered(int at, const char *path, struct wanted *wanted, struct
 			forget(wanted, i);
 			continue;
 		}
-		error_unsupported(err, "the cgroup controller %s is not available in the cgroup %s",
-				  name, path);
+		error_coded(err, CRL_NO_CONTROLLER,
+			    error_unsupported(
+				err, "the cgroup controller %s is not available in the cgroup %s",
+				name, path));
 		error_at(err, wanted->items[i].where);
 		if (text_equal(path, "/"))
 			return error_hint(
@@ -113,6 +118,8 @@ static int explain(int at, const char *path, const char *name, const char *where
 		     path);
 	error_at(err, where);
 	error_call(err, "write");
+	error_code(err, errnum == EACCES || errnum == EPERM ? CRL_CGROUP_DELEGATION
+							    : CRL_CGROUP_CONTROL);
 	if (errnum == EBUSY) {
 		cgroup_describe(at, text, sizeof(text));
 		return error_hint(
@@ -161,8 +168,10 @@ static int enable_in(int at, const char *path, struct wanted *wanted, struct err
 	size_t length = 0;
 
 	if (file_read_small(at, "cgroup.subtree_control", enabled, sizeof(enabled)) < 0)
-		return error_system(err, errno,
-				    "cannot read cgroup.subtree_control of the cgroup %s", path);
+		return error_coded(
+		    err, CRL_CGROUP,
+		    error_system(err, errno, "cannot read cgroup.subtree_control of the cgroup %s",
+				 path));
 	for (size_t i = 0; i < wanted->n; i++) {
 		const char *name = wanted->items[i].name;
 

@@ -163,7 +163,8 @@ static int explain(int root, const char *path, int errnum, struct error *err)
 	auto_fd fd = cgroup_open(root, path, &dropped);
 	char text[256] = "";
 
-	error_system(err, errnum, "cannot remove the cgroup %s", path);
+	error_coded(err, CRL_CGROUP,
+		    error_system(err, errnum, "cannot remove the cgroup %s", path));
 	error_call(err, "rmdir");
 	if (fd < 0) {
 		error_ignore(&dropped, "names only help a message");

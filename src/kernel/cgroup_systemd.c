@@ -166,8 +166,10 @@ static int append_properties(const struct request *request, sd_bus_message *mess
 			continue;
 		result = append_property(lib, message, property);
 		if (result < 0) {
-			error_system(err, -result, "cannot send the property %s to systemd",
-				     property->name);
+			error_coded(err, CRL_SYSTEMD_REFUSED,
+				    error_system(err, -result,
+						 "cannot send the property %s to systemd",
+						 property->name));
 			return error_at(err, property->where);
 		}
 	}
@@ -177,8 +179,10 @@ static int append_properties(const struct request *request, sd_bus_message *mess
 	if (result >= 0)
 		result = lib->sd_bus_message_close_container(message);
 	if (result < 0)
-		return error_system(err, -result, "cannot send the properties of %s to systemd",
-				    request->unit);
+		return error_coded(err, CRL_SYSTEMD_REFUSED,
+				   error_system(err, -result,
+						"cannot send the properties of %s to systemd",
+						request->unit));
 	return 0;
 }
 
@@ -275,8 +279,9 @@ static int unit_is_taken(struct systemd_bus *bus, const char *unit, struct error
 	systemd_unit_property(bus, unit, UNIT_INTERFACE, "Description", description,
 			      sizeof(description));
 	systemd_unit_property(bus, unit, UNIT_INTERFACE, "ActiveState", state, sizeof(state));
-	error_state(err, "the systemd unit %s exists already: \"%s\", %s", unit, description,
-		    state[0] ? state : "loaded");
+	error_coded(err, CRL_UNIT_EXISTS,
+		    error_state(err, "the systemd unit %s exists already: \"%s\", %s", unit,
+				description, state[0] ? state : "loaded"));
 	return error_hint(err,
 			  "see \"systemctl status %s\"; choose another name in "
 			  "linux.cgroupsPath",
@@ -369,15 +374,19 @@ static int ask_unit(struct systemd_bus *bus, const char *unit, const char *wante
 			if (strcmp(state, wanted) == 0)
 				return 0;
 			if (strcmp(state, "failed") == 0)
-				return error_system(err, 0, "systemd could not start the unit %s",
-						    unit);
+				return error_coded(
+				    err, CRL_SYSTEMD_REFUSED,
+				    error_system(err, 0, "systemd could not start the unit %s",
+						 unit));
 		} else {
 			systemd_close(bus);
 		}
 		nanosleep(&pause, NULL);
 	}
-	return error_system(err, ETIMEDOUT, "systemd did not answer: the unit %s is %s and not %s",
-			    unit, state[0] ? state : "unknown", wanted);
+	return error_coded(err, CRL_SYSTEMD_TIMEOUT,
+			   error_system(err, ETIMEDOUT,
+					"systemd did not answer: the unit %s is %s and not %s",
+					unit, state[0] ? state : "unknown", wanted));
 }
 
 static int wait_for(struct systemd_bus *bus, const char *unit, const char *goal, const char *wanted,
@@ -415,8 +424,10 @@ int systemd_start(const struct systemd_scope *scope, int timeout_ms, bool *asked
 		return -1;
 	if (strcmp(bus.job.result, "done") == 0)
 		return 0;
-	error_system(err, 0, "systemd could not start the unit %s: the job's result is \"%s\"",
-		     scope->unit, bus.job.result);
+	error_coded(err, CRL_SYSTEMD_REFUSED,
+		    error_system(err, 0,
+				 "systemd could not start the unit %s: the job's result is \"%s\"",
+				 scope->unit, bus.job.result));
 	return error_hint(err, "see \"journalctl -u %s\"", scope->unit);
 }
 
@@ -470,8 +481,9 @@ int systemd_cgroup(const char *unit, int timeout_ms, char *path, size_t size, st
 	if (systemd_unit_property(&bus, unit, SCOPE_INTERFACE, "ControlGroup", path, size))
 		return 0;
 	if (systemd_timed_out(&bus))
-		return error_system(err, ETIMEDOUT, "systemd did not say what the unit %s is",
-				    unit);
+		return error_coded(
+		    err, CRL_SYSTEMD_TIMEOUT,
+		    error_system(err, ETIMEDOUT, "systemd did not say what the unit %s is", unit));
 	/* What is no scope, and what cannot be loaded, has no cgroup that we could have made. */
 	return 0;
 }

@@ -126,12 +126,15 @@ static int did_not_answer(const struct systemd_bus *bus, const char *goal, struc
 	int tenths = bus->timeout_ms / 100;
 
 	if (now_us() >= bus->end_us) {
-		error_system(err, ETIMEDOUT, "systemd is busy, and did not come to %s in %d s",
-			     goal, PATIENCE * tenths / 10);
+		error_coded(err, CRL_SYSTEMD_TIMEOUT,
+			    error_system(err, ETIMEDOUT,
+					 "systemd is busy, and did not come to %s in %d s", goal,
+					 PATIENCE * tenths / 10));
 		return error_hint(err, "see \"systemctl list-jobs\" and the journal");
 	}
-	error_system(err, ETIMEDOUT, "systemd did not answer in %d.%d s: waited for %s",
-		     tenths / 10, tenths % 10, goal);
+	error_coded(err, CRL_SYSTEMD_TIMEOUT,
+		    error_system(err, ETIMEDOUT, "systemd did not answer in %d.%d s: waited for %s",
+				 tenths / 10, tenths % 10, goal));
 	return error_hint(err, "it or its bus is overloaded or stopped; see \"systemctl "
 			       "list-jobs\" and the journal");
 }
@@ -153,15 +156,17 @@ static int load_library(struct systemd_library *library, struct error *err)
 	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
 	if (!handle) {
-		error_unsupported(err, "cannot load %s: %s", LIBRARY, dlerror());
+		error_coded(err, CRL_LIBRARY,
+			    error_unsupported(err, "cannot load %s: %s", LIBRARY, dlerror()));
 		return error_hint(err, "install libsystemd, or leave out --systemd-cgroup");
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
 		void *function = dlsym(handle, functions[i].name);
 
 		if (!function)
-			return error_unsupported(err, "%s is too old: it has no %s", LIBRARY,
-						 functions[i].name);
+			return error_coded(err, CRL_LIBRARY,
+					   error_unsupported(err, "%s is too old: it has no %s",
+							     LIBRARY, functions[i].name));
 		memcpy((char *)library + functions[i].offset, &function, sizeof(function));
 	}
 	return 0;
@@ -249,14 +254,18 @@ static size_t user_addresses(struct address *list)
 static int no_address(bool user, struct error *err)
 {
 	if (!user) {
-		error_unsupported(err,
-				  "systemd cannot be reached: neither %s nor the system bus "
-				  "is there",
-				  SYSTEM_PRIVATE);
+		error_coded(
+		    err, CRL_NO_SYSTEMD,
+		    error_unsupported(err,
+				      "systemd cannot be reached: neither %s nor the system bus "
+				      "is there",
+				      SYSTEM_PRIVATE));
 		return error_hint(err, "leave out --systemd-cgroup where systemd is not process 1");
 	}
-	error_unsupported(err, "the user's systemd cannot be reached: no socket in XDG_RUNTIME_DIR "
-			       "and no DBUS_SESSION_BUS_ADDRESS");
+	error_coded(err, CRL_NO_SYSTEMD,
+		    error_unsupported(
+			err, "the user's systemd cannot be reached: no socket in XDG_RUNTIME_DIR "
+			     "and no DBUS_SESSION_BUS_ADDRESS"));
 	return error_hint(err, "install dbus-user-session and log in anew, or run \"loginctl "
 			       "enable-linger\"; XDG_RUNTIME_DIR must be set");
 }
@@ -389,7 +398,9 @@ static int connect_any(struct systemd_bus *bus, const struct address *list, size
 		else
 			at++;
 	}
-	return error_system(err, -result, "cannot connect to systemd at %s", list[n - 1].text);
+	return error_coded(
+	    err, CRL_NO_SYSTEMD,
+	    error_system(err, -result, "cannot connect to systemd at %s", list[n - 1].text));
 }
 
 int systemd_reopen(struct systemd_bus *bus, struct error *err)
@@ -526,7 +537,9 @@ int systemd_call(struct systemd_bus *bus, sd_bus_message *message, const char *g
 	if (systemd_timed_out(bus))
 		return did_not_answer(bus, goal, err);
 	if (refusal->is_answer)
-		return error_system(err, 0, "systemd refused %s: %s", goal, refusal->text);
+		return error_coded(
+		    err, CRL_SYSTEMD_REFUSED,
+		    error_system(err, 0, "systemd refused %s: %s", goal, refusal->text));
 	return error_system(err, -result, "cannot ask systemd for %s", goal);
 }
 

@@ -5,7 +5,9 @@
 
 static int refuse(struct error *err)
 {
-	error_unsupported(err, "this creel was built without the systemd cgroup driver");
+	error_coded(
+	    err, CRL_LIBRARY,
+	    error_unsupported(err, "this creel was built without the systemd cgroup driver"));
 	return error_hint(err, "leave out --systemd-cgroup, or build with -Dsystemd=enabled "
 			       "-Dstatic=false");
 }

@@ -317,12 +317,16 @@ static int explain_freeze(int fd, bool frozen, int timeout_ms, struct error *err
 	char text[256];
 
 	if (!frozen) {
-		error_system(err, ETIMEDOUT, "the cgroup is still frozen after %d ms", timeout_ms);
+		error_coded(err, CRL_CGROUP_WAIT,
+			    error_system(err, ETIMEDOUT, "the cgroup is still frozen after %d ms",
+					 timeout_ms));
 		return error_hint(err, "a parent of it is frozen: see its cgroup.freeze");
 	}
 	describe(fd, is_not_frozen, text, sizeof(text));
 	thaw_again(fd);
-	error_system(err, ETIMEDOUT, "the cgroup did not freeze within %d ms", timeout_ms);
+	error_coded(
+	    err, CRL_CGROUP_WAIT,
+	    error_system(err, ETIMEDOUT, "the cgroup did not freeze within %d ms", timeout_ms));
 	return error_hint(err, "it is thawed again; not frozen: %s",
 			  text[0] ? text : "(none is left)");
 }
@@ -366,9 +370,11 @@ static int explain_kill(int fd, int timeout_ms, struct error *err)
 	char text[256];
 
 	cgroup_describe(fd, text, sizeof(text));
-	error_system(err, ETIMEDOUT,
-		     "the processes of the cgroup are not gone %d ms after they were killed",
-		     timeout_ms);
+	error_coded(
+	    err, CRL_CGROUP_WAIT,
+	    error_system(err, ETIMEDOUT,
+			 "the processes of the cgroup are not gone %d ms after they were killed",
+			 timeout_ms));
 	return error_hint(
 	    err, "left are: %s; a process that waits in the kernel dies when its wait ends",
 	    text[0] ? text : "processes outside our pid namespace");

@@ -54,25 +54,33 @@ static int explain_missing(int fd, const struct cgroup_write *write, struct erro
 	char *controllers = cgroup_read(&arena, fd, "cgroup.controllers");
 
 	if (!controllers) {
-		error_system(err, ENOENT, "cannot set %s: the cgroup is gone", write->file);
+		error_coded(
+		    err, CRL_CGROUP,
+		    error_system(err, ENOENT, "cannot set %s: the cgroup is gone", write->file));
 		return error_at(err, write->where);
 	}
 	if (write->controller && !has_controller(controllers, write->controller)) {
-		error_unsupported(err, "%s can't be set: controller \"%s\" not available",
-				  write->file, write->controller);
+		error_coded(err, CRL_NO_CONTROLLER,
+			    error_unsupported(err,
+					      "%s can't be set: controller \"%s\" not available",
+					      write->file, write->controller));
 		error_hint(err,
 			   "enable it in the cgroup.subtree_control of every parent of the cgroup");
 		return error_at(err, write->where);
 	}
 	if (write->unless) {
-		error_unsupported(err, "neither %s nor %s can be set: no cgroup has these files",
-				  write->unless, write->file);
+		error_coded(err, CRL_NO_CGROUP_FILE,
+			    error_unsupported(
+				err, "neither %s nor %s can be set: no cgroup has these files",
+				write->unless, write->file));
 		error_hint(err, "load the module bfq and make it the disk's scheduler, or boot a "
 				"kernel with CONFIG_BLK_CGROUP_IOCOST");
 		return error_at(err, write->where);
 	}
-	error_unsupported(err, "%s can't be set: this kernel has no such file in a cgroup",
-			  write->file);
+	error_coded(err, CRL_NO_CGROUP_FILE,
+		    error_unsupported(err,
+				      "%s can't be set: this kernel has no such file in a cgroup",
+				      write->file));
 	return error_at(err, write->where);
 }
 
@@ -88,6 +96,7 @@ static int explain(int fd, const struct cgroup_write *write, const char *value, 
 	error_system(err, errnum, "cannot write \"%.128s\" to the cgroup's %s", value, write->file);
 	error_call(err, call);
 	error_at(err, write->where);
+	error_code(err, errnum == EPERM ? CRL_CGROUP_DELEGATION : CRL_CGROUP_REFUSED);
 	for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {
 		if (errnum == causes[i].errnum && text_equal(write->file, causes[i].file))
 			return error_hint(err, "%s", causes[i].hint);

@@ -90,9 +90,10 @@ int channel_receive(int channel, void *record, size_t size, int *fd, int timeout
 		if (ready < 0)
 			return -1;
 		if (ready == 0)
-			return error_system(err, ETIMEDOUT,
-					    "the other process did not answer in %d ms",
-					    timeout_ms);
+			return error_coded(err, CRL_SETUP_TIMEOUT,
+					   error_system(err, ETIMEDOUT,
+							"the other process did not answer in %d ms",
+							timeout_ms));
 	}
 	/* MSG_TRUNC: the true size of a record that is too long. */
 	do

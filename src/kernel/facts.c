@@ -42,8 +42,9 @@ static int check_kernel(struct error *err)
 	minor = *rest == '.' ? strtoul(rest + 1, NULL, 10) : 0;
 	if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR))
 		return 0;
-	error_unsupported(err, "creel needs Linux %d.%d or later, and this is %.64s", KERNEL_MAJOR,
-			  KERNEL_MINOR, name.release);
+	error_coded(err, CRL_OLD_KERNEL,
+		    error_unsupported(err, "creel needs Linux %d.%d or later, and this is %.64s",
+				      KERNEL_MAJOR, KERNEL_MINOR, name.release));
 	return error_hint(err, "cgroup.kill and idmapped mounts came with Linux %d.%d",
 			  KERNEL_MAJOR, KERNEL_MINOR);
 }

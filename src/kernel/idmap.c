@@ -39,7 +39,8 @@ static const struct kind kind_gid = { "gid_map", "newgidmap", "/etc/subgid", "gr
 static int explain(const struct kind *kind, const struct idmap_range *ranges, size_t n,
 		   bool deny_setgroups, int errnum, struct error *err)
 {
-	error_system(err, errnum, "cannot write the %s id map", kind->name);
+	error_coded(err, CRL_ID_MAP_REFUSED,
+		    error_system(err, errnum, "cannot write the %s id map", kind->name));
 	if (errnum == EINVAL)
 		return error_hint(
 		    err,
@@ -99,8 +100,10 @@ static int find_helper(const struct kind *kind, struct error *err)
 		if (fd >= 0)
 			return fd;
 	}
-	error_unsupported(err, "%s is not installed, and more than the own %s id is to be mapped",
-			  kind->helper, kind->name);
+	error_coded(err, CRL_NO_SUBIDS,
+		    error_unsupported(
+			err, "%s is not installed, and more than the own %s id is to be mapped",
+			kind->helper, kind->name));
 	return error_hint(err, "install the package uidmap (shadow-utils on some systems)");
 }
 
@@ -127,8 +130,9 @@ static int helper_failed(const struct kind *kind, int output, struct error *err)
 		said[n - 1] = '\0';
 	error_clean_text(clean, sizeof(clean), said);
 	idmap_describe_subids(kind->table, getuid(), subids, sizeof(subids));
-	error_system(err, EPERM, "cannot write the %s id map: %s", kind->name,
-		     clean[0] ? clean : kind->helper);
+	error_coded(err, CRL_ID_MAP_REFUSED,
+		    error_system(err, EPERM, "cannot write the %s id map: %s", kind->name,
+				 clean[0] ? clean : kind->helper));
 	return error_hint(err, "%s; it must cover every id of the map but the own one", subids);
 }
 
@@ -146,8 +150,9 @@ static int wait_helper(const struct kind *kind, pid_t pid, int output, struct er
 	if (ready < 0)
 		return -1;
 	if (ready == 0)
-		return error_system(err, ETIMEDOUT, "%s did not end within %d seconds",
-				    kind->helper, HELPER_TIME_MS / 1000);
+		return error_coded(err, CRL_ID_MAP_REFUSED,
+				   error_system(err, ETIMEDOUT, "%s did not end within %d seconds",
+						kind->helper, HELPER_TIME_MS / 1000));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return helper_failed(kind, output, err);
 	return 0;

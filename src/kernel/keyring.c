@@ -76,17 +76,23 @@ static int let_owner_search(int32_t serial, const char *name, struct error *err)
 
 	/* "type;uid;gid;permissions;name" */
 	if (syscall(SYS_keyctl, KEYCTL_DESCRIBE, serial, text, sizeof(text)) < 0)
-		return error_system(err, errno, "cannot examine the session keyring %s", name);
+		return error_coded(
+		    err, CRL_KEY_QUOTA,
+		    error_system(err, errno, "cannot examine the session keyring %s", name));
 	text[sizeof(text) - 1] = '\0';
 	if (sscanf(text, "%*[^;];%*d;%*d;%x;", &permissions) != 1)
-		return error_system(err, EPROTO,
-				    "cannot read the permissions of the session keyring %s", name);
+		return error_coded(
+		    err, CRL_KEY_QUOTA,
+		    error_system(err, EPROTO,
+				 "cannot read the permissions of the session keyring %s", name));
 	/* It was there before, made by us for the same container. */
 	if (permissions & OWNER_MAY_SEARCH)
 		return 0;
 	if (syscall(SYS_keyctl, KEYCTL_SETPERM, serial, permissions | OWNER_MAY_SEARCH) < 0)
-		return error_system(err, errno,
-				    "cannot let the owner search the session keyring %s", name);
+		return error_coded(
+		    err, CRL_KEY_QUOTA,
+		    error_system(err, errno, "cannot let the owner search the session keyring %s",
+				 name));
 	return 0;
 }
 
@@ -103,7 +109,8 @@ int tuning_new_session_keyring(const char *name, struct error *err)
 			go_on_without_quota(name);
 			return 0;
 		}
-		error_system(err, errnum, "cannot join the session keyring %s", name);
+		error_coded(err, CRL_KEY_QUOTA,
+			    error_system(err, errnum, "cannot join the session keyring %s", name));
 		if (errnum == EPERM)
 			error_hint(
 			    err,

@@ -32,14 +32,18 @@ static int set_attribute(int procfs, const char *name, const char *text, char *b
 	/* The label is one write(2): the kernel takes every write as a whole label. */
 	n = write(fd, text, length);
 	if (n < 0)
-		return error_system(err, errno, "cannot write \"%s\" to `/proc/%s`", text, name);
+		return error_coded(
+		    err, CRL_LABEL,
+		    error_system(err, errno, "cannot write \"%s\" to `/proc/%s`", text, name));
 	if ((size_t)n != length)
-		return error_system(err, EIO, "cannot write \"%s\" whole to `/proc/%s`", text,
-				    name);
+		return error_coded(
+		    err, CRL_LABEL,
+		    error_system(err, EIO, "cannot write \"%s\" whole to `/proc/%s`", text, name));
 
 	n = pread(fd, back, size - 1, 0);
 	if (n < 0)
-		return error_system(err, errno, "cannot read `/proc/%s` back", name);
+		return error_coded(err, CRL_LABEL,
+				   error_system(err, errno, "cannot read `/proc/%s` back", name));
 	while (n > 0 && (back[n - 1] == '\n' || back[n - 1] == '\0'))
 		n--;
 	back[n] = '\0';
@@ -84,8 +88,10 @@ int label_apparmor_exec(int procfs, const char *profile, bool stack, struct erro
 		return error_while(err, "setting the AppArmor profile %s", profile);
 	}
 	if (!is_profile(back, profile, stack)) {
-		error_system(err, EPROTO, "the kernel shows \"%s\" in `/proc/%s` instead of %s",
-			     back, name, profile);
+		error_coded(err, CRL_LABEL,
+			    error_system(err, EPROTO,
+					 "the kernel shows \"%s\" in `/proc/%s` instead of %s",
+					 back, name, profile));
 		return error_at(err, "/process/apparmorProfile");
 	}
 	return 0;
@@ -141,8 +147,10 @@ static int set_selinux(int procfs, const char *name, const char *label, const ch
 		return error_while(err, "setting the SELinux label of %s", what);
 	}
 	if (without_level(back) != length || strncmp(back, label, length) != 0) {
-		error_system(err, EPROTO, "the kernel shows \"%s\" in `/proc/%s` instead of \"%s\"",
-			     back, name, label);
+		error_coded(err, CRL_LABEL,
+			    error_system(err, EPROTO,
+					 "the kernel shows \"%s\" in `/proc/%s` instead of \"%s\"",
+					 back, name, label));
 		return error_at(err, "/process/selinuxLabel");
 	}
 	return 0;

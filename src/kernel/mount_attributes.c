@@ -84,7 +84,9 @@ static int explain_locked(int fd, uint64_t set, uint64_t clear, const struct mou
 	struct statvfs fs;
 	char names[64] = "";
 
-	error_system(err, EPERM, "cannot change the flags of the mount at %s", target_of(op));
+	error_coded(
+	    err, CRL_MOUNT_LOCKED,
+	    error_system(err, EPERM, "cannot change the flags of the mount at %s", target_of(op)));
 	if (fstatvfs(fd, &fs) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(flag_rows); i++) {
@@ -95,15 +97,19 @@ static int explain_locked(int fd, uint64_t set, uint64_t clear, const struct mou
 				 length > 0 ? "," : "", flag_rows[i].set);
 	}
 	if (names[0]) {
-		error_system(err, EPERM, "cannot clear locked flags %s of the mount at %s", names,
-			     target_of(op));
+		error_coded(err, CRL_MOUNT_LOCKED,
+			    error_system(err, EPERM,
+					 "cannot clear locked flags %s of the mount at %s", names,
+					 target_of(op)));
 		return error_hint(
 		    err, "they come from outside the user namespace; add to the options: %s",
 		    names);
 	}
 	if (is_atime(set | clear)) {
-		error_system(err, EPERM, "cannot change locked atime flags of the mount at %s",
-			     target_of(op));
+		error_coded(err, CRL_MOUNT_LOCKED,
+			    error_system(err, EPERM,
+					 "cannot change locked atime flags of the mount at %s",
+					 target_of(op)));
 		return error_hint(
 		    err, "they come from outside the user namespace; leave out the options "
 			 "about access times");
@@ -134,6 +140,8 @@ int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive, const str
 	if (errnum == EPERM)
 		return explain_locked(fd, set, clear, op, err);
 	error_system(err, errnum, "cannot change the flags of the mount at %s", target_of(op));
+	error_code(err, CRL_MOUNT);
+	error_call(err, "mount_setattr");
 	if (errnum == EINVAL)
 		error_hint(err, "%s is not a mount point", target_of(op));
 	else if (errnum == EBUSY)
@@ -157,7 +165,9 @@ int mount_propagate(int fd, unsigned long propagation, struct error *err)
 
 	if (mount_setattr(fd, "", AT_EMPTY_PATH | (propagation & MS_REC ? AT_RECURSIVE : 0), &attr,
 			  sizeof(attr)) < 0)
-		return error_system(err, errno, "cannot set the propagation of a mount");
+		return error_coded(
+		    err, CRL_MOUNT,
+		    error_system(err, errno, "cannot set the propagation of a mount"));
 	return 0;
 }
 
@@ -169,6 +179,7 @@ static int explain_map(int fd, int errnum, const struct mount_op *op, struct err
 	filesystem_name(fd, name, sizeof(name));
 	error_system(err, errnum, "cannot map the ids of %s, which is on %s", source, name);
 	error_call(err, "mount_setattr");
+	error_code(err, CRL_NO_IDMAP);
 	if (errnum == EINVAL)
 		return error_hint(err, "%s has no id-mapped mounts on this kernel%s", name,
 				  op->idmap_recursive ? ", or a mount below it has none" : "");

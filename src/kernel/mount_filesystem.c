@@ -86,6 +86,11 @@ static int explain(int context, int errnum, const struct mount_op *op, struct er
 		error_system(err, errnum, "cannot mount %s at %s: %s", op->type, op->target, clean);
 	else
 		error_system(err, errnum, "cannot mount %s at %s", op->type, op->target);
+	error_call(err, "fsconfig");
+	if (errnum == EPERM && (is_type(op, "proc") || is_type(op, "sysfs")))
+		error_code(err, CRL_PROC_COVERED);
+	else
+		error_code(err, CRL_MOUNT);
 	if (errnum == EPERM && is_type(op, "proc"))
 		hint_revealing("/proc", err);
 	else if (errnum == EPERM && is_type(op, "sysfs"))
@@ -106,8 +111,11 @@ static int explain_option(int context, int errnum, const struct mount_op *op, si
 
 	kernel_words(context, words, sizeof(words));
 	error_clean_text(clean, sizeof(clean), words);
-	error_system(err, errnum, "cannot mount %s at %s with the option \"%s\"%s%s", op->type,
-		     op->target, op->options.items[i], clean[0] ? ": " : "", clean);
+	error_coded(err, CRL_MOUNT_OPTION_REFUSED,
+		    error_system(err, errnum, "cannot mount %s at %s with the option \"%s\"%s%s",
+				 op->type, op->target, op->options.items[i], clean[0] ? ": " : "",
+				 clean));
+	error_call(err, "fsconfig");
 	if (op->option_where.n == op->options.n)
 		error_at(err, op->option_where.items[i]);
 	return error_at(err, op->where);
@@ -120,13 +128,16 @@ static int open_context(const struct mount_op *op, struct error *err)
 	if (context >= 0)
 		return context;
 	if (errno == ENODEV) {
-		error_unsupported(err,
-				  "cannot mount %s at %s: this kernel knows no such filesystem",
-				  op->type, op->target);
+		error_coded(err, CRL_NO_FILESYSTEM,
+			    error_unsupported(
+				err, "cannot mount %s at %s: this kernel knows no such filesystem",
+				op->type, op->target));
 		return error_hint(
 		    err, "is the type spelled right, and its module loaded? see /proc/filesystems");
 	}
 	error_system(err, errno, "cannot mount %s at %s", op->type, op->target);
+	error_call(err, "fsopen");
+	error_code(err, CRL_MOUNT);
 	if (err->errnum == EPERM)
 		error_hint(err,
 			   "it takes CAP_SYS_ADMIN in the user namespace of the mount namespace");
@@ -278,7 +289,9 @@ static int mount_at_cwd(int target, const struct mount_op *op, const char *data,
 	if (fchdir(before) < 0)
 		return error_system(err, errno, "cannot return to the working directory");
 	if (mounted < 0)
-		return error_system(err, errnum, "cannot mount %s at %s", op->type, op->target);
+		return error_coded(
+		    err, CRL_MOUNT,
+		    error_system(err, errnum, "cannot mount %s at %s", op->type, op->target));
 	return 0;
 }
 

@@ -21,8 +21,10 @@ static int open_mount_root(int fd, struct error *err)
 		struct statx status;
 
 		if (statx(at, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) < 0)
-			return error_system(err, errno,
-					    "cannot examine the parents of the root filesystem");
+			return error_coded(
+			    err, CRL_ROOTFS,
+			    error_system(err, errno,
+					 "cannot examine the parents of the root filesystem"));
 		if (status.stx_attributes & STATX_ATTR_MOUNT_ROOT)
 			return take_fd(&at);
 
@@ -33,7 +35,9 @@ static int open_mount_root(int fd, struct error *err)
 		fd_close(&at);
 		at = up;
 	}
-	error_system(err, EINVAL, "cannot find the mount that the root filesystem is on");
+	error_coded(
+	    err, CRL_ROOTFS,
+	    error_system(err, EINVAL, "cannot find the mount that the root filesystem is on"));
 	return error_hint(
 	    err, "creel may run in a chroot; then use --no-pivot, or make it a mount point");
 }
@@ -47,7 +51,7 @@ static int propagate_all(unsigned long propagation, struct error *err)
 	if (propagation & MS_UNBINDABLE)
 		propagation = MS_PRIVATE | (propagation & MS_REC);
 	if (root < 0)
-		return error_system(err, errno, "cannot open /");
+		return error_coded(err, CRL_ROOTFS, error_system(err, errno, "cannot open /"));
 	if (mount_propagate(root, propagation, err) == 0)
 		return 0;
 	error_while(err, "cutting the mount namespace off from the host's");
@@ -67,7 +71,9 @@ int mount_prepare_root(const char *rootfs, unsigned long propagation, struct err
 	auto_fd root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0)
-		return error_system(err, errno, "cannot open the root filesystem %s", rootfs);
+		return error_coded(
+		    err, CRL_ROOTFS,
+		    error_system(err, errno, "cannot open the root filesystem %s", rootfs));
 
 	/*
 	 * pivot_root(2) refuses a new root on a shared parent, and our mount would show up in all
@@ -87,14 +93,17 @@ int mount_prepare_root(const char *rootfs, unsigned long propagation, struct err
 	    open_tree(root, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 
 	if (tree < 0) {
-		error_system(err, errno, "cannot bind the root filesystem %s", rootfs);
+		error_coded(err, CRL_ROOTFS,
+			    error_system(err, errno, "cannot bind the root filesystem %s", rootfs));
 		if (err->errnum == EINVAL)
 			error_hint(err, "it is on an unbindable mount");
 		return -1;
 	}
 	if (move_mount(tree, "", root, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return error_system(err, errno, "cannot bind the root filesystem %s on itself",
-				    rootfs);
+		return error_coded(err, CRL_ROOTFS,
+				   error_system(err, errno,
+						"cannot bind the root filesystem %s on itself",
+						rootfs));
 	return take_fd(&tree);
 }
 
@@ -108,13 +117,15 @@ static int pivot(int root, struct error *err)
 	auto_fd old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (old < 0)
-		return error_system(err, errno, "cannot open /");
+		return error_coded(err, CRL_ROOTFS, error_system(err, errno, "cannot open /"));
 	if (fchdir(root) < 0)
-		return error_system(err, errno, "cannot enter the root filesystem");
+		return error_coded(err, CRL_ROOTFS,
+				   error_system(err, errno, "cannot enter the root filesystem"));
 	/* Both names are the same directory: the old root ends up on top of the new one, and needs
 	 * no place of its own. */
 	if (sys_pivot_root(".", ".") < 0) {
-		error_system(err, errno, "cannot make the root filesystem the root");
+		error_coded(err, CRL_ROOTFS,
+			    error_system(err, errno, "cannot make the root filesystem the root"));
 		error_call(err, "pivot_root");
 		if (err->errnum == EINVAL)
 			error_hint(
@@ -127,22 +138,29 @@ static int pivot(int root, struct error *err)
 	if (mount_propagate(old, MS_SLAVE | MS_REC, err) < 0)
 		return error_while(err, "detaching the host's root");
 	if (fchdir(old) < 0)
-		return error_system(err, errno, "cannot enter the host's root to detach it");
+		return error_coded(
+		    err, CRL_ROOTFS,
+		    error_system(err, errno, "cannot enter the host's root to detach it"));
 	if (umount2(".", MNT_DETACH) < 0)
-		return error_system(err, errno, "cannot detach the host's root");
+		return error_coded(err, CRL_ROOTFS,
+				   error_system(err, errno, "cannot detach the host's root"));
 	if (chdir("/") < 0)
-		return error_system(err, errno, "cannot enter the new root");
+		return error_coded(err, CRL_ROOTFS,
+				   error_system(err, errno, "cannot enter the new root"));
 	return 0;
 }
 
 int mount_chroot(int root, struct error *err)
 {
 	if (fchdir(root) < 0)
-		return error_system(err, errno, "cannot enter the root filesystem");
+		return error_coded(err, CRL_ROOTFS,
+				   error_system(err, errno, "cannot enter the root filesystem"));
 	if (chroot(".") < 0)
-		return error_system(err, errno, "cannot change the root");
+		return error_coded(err, CRL_ROOTFS,
+				   error_system(err, errno, "cannot change the root"));
 	if (chdir("/") < 0)
-		return error_system(err, errno, "cannot enter the new root");
+		return error_coded(err, CRL_ROOTFS,
+				   error_system(err, errno, "cannot enter the new root"));
 	return 0;
 }
 

@@ -18,11 +18,13 @@ static int explain_source(const struct mount_op *op, int errnum, struct error *e
 {
 	char pointer[64] = "";
 
-	error_system(err, errnum, "cannot open the source %s of the mount at %s", op->source,
-		     op->target);
+	error_coded(err, CRL_MOUNT_SOURCE,
+		    error_system(err, errnum, "cannot open the source %s of the mount at %s",
+				 op->source, op->target));
 	if (op->where && strncmp(op->where, "/mounts/", strlen("/mounts/")) == 0)
 		snprintf(pointer, sizeof(pointer), "%s/source", op->where);
 	error_at(err, pointer[0] ? pointer : op->where);
+	error_call(err, "open_tree");
 	if (errnum == ENOENT)
 		return error_hint(
 		    err, "the source of a bind mount is looked up on the host, before the root is "

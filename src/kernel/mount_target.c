@@ -30,10 +30,12 @@ static int open_real(int root, const struct mount_op *op, struct error *err)
 	if (fd >= 0)
 		return fd;
 	if (err->errnum == ELOOP || err->errnum == ENOTDIR) {
-		error_system(err, ENOTDIR,
-			     "filesystem \"%s\" must be mounted on ordinary directory, and %s "
-			     "is not a directory or has a link on the way",
-			     op->type, op->target);
+		error_coded(
+		    err, CRL_MOUNT_FILE_DIRECTORY,
+		    error_system(err, ENOTDIR,
+				 "filesystem \"%s\" must be mounted on ordinary directory, and %s "
+				 "is not a directory or has a link on the way",
+				 op->type, op->target));
 		return error_hint(err,
 				  "the image has something else there; a real directory is needed");
 	}
@@ -50,11 +52,13 @@ static int open_or_make(int root, const struct mount_op *op, bool directory, boo
 	if (fd >= 0)
 		return fd;
 	if (errno != ENOENT)
-		return error_system(err, errno, "cannot open the mount point %s inside the root",
-				    op->target);
-	if (directory)
-		return inroot_make_directory(root, op->target, 0755, err);
-	return inroot_make_file(root, op->target, err);
+		return error_coded(err, CRL_MOUNT_TARGET,
+				   error_system(err, errno,
+						"cannot open the mount point %s inside the root",
+						op->target));
+	fd = directory ? inroot_make_directory(root, op->target, 0755, err)
+		       : inroot_make_file(root, op->target, err);
+	return fd < 0 ? error_code(err, CRL_MOUNT_TARGET) : fd;
 }
 
 /* Engines look for "not a directory"; dockerd takes "is a directory" to be about the command. */
@@ -66,15 +70,19 @@ static int check_types(const struct mount_op *op, bool directory, bool target_di
 	if (directory == target_directory)
 		return 0;
 	if (directory)
-		error_system(err, ENOTDIR,
-			     "cannot mount %s at %s: the target is not a directory, as the "
-			     "source is",
-			     source, op->target);
+		error_coded(
+		    err, CRL_MOUNT_FILE_DIRECTORY,
+		    error_system(err, ENOTDIR,
+				 "cannot mount %s at %s: the target is not a directory, as the "
+				 "source is",
+				 source, op->target));
 	else
-		error_system(err, ENOTDIR,
-			     "cannot mount %s at %s: the source is not a directory, as the "
-			     "target is",
-			     source, op->target);
+		error_coded(
+		    err, CRL_MOUNT_FILE_DIRECTORY,
+		    error_system(err, ENOTDIR,
+				 "cannot mount %s at %s: the source is not a directory, as the "
+				 "target is",
+				 source, op->target));
 	return error_hint(
 	    err, "mount a directory on a directory and a file on a file; does the source exist "
 		 "as what you think it is?");
@@ -92,9 +100,10 @@ static int refuse_root(int root, const struct statx *target, const struct mount_
 		return error_system(err, errno, "cannot examine the root");
 	if (target->stx_mnt_id != status.stx_mnt_id)
 		return 0;
-	error_config_at(err, op->where,
-			"%s is the root of the container, where nothing can be mounted",
-			op->target);
+	error_coded(err, CRL_MOUNT_PLACE,
+		    error_config_at(err, op->where,
+				    "%s is the root of the container, where nothing can be mounted",
+				    op->target));
 	return error_hint(err, "the root filesystem is named by root.path");
 }
 
@@ -109,8 +118,10 @@ static int refuse_procfs(int target, const struct mount_op *op, struct error *er
 	if (fs.f_type != PROC_SUPER_MAGIC || strcmp(op->target, "/proc") == 0 ||
 	    strncmp(op->target, "/proc/", 6) == 0)
 		return 0;
-	error_config_at(err, op->where, "\"%s\" cannot be mounted because it is inside /proc",
-			op->target);
+	error_coded(err, CRL_MOUNT_PLACE,
+		    error_config_at(err, op->where,
+				    "\"%s\" cannot be mounted because it is inside /proc",
+				    op->target));
 	return error_hint(err, "a link in the image leads there");
 }
 
@@ -146,6 +157,7 @@ int mount_attach(int tree, int target, const struct mount_op *op, struct error *
 	error_system(err, errno, "cannot mount %s at %s", op->source ? op->source : op->type,
 		     op->target);
 	error_call(err, "move_mount");
+	error_code(err, CRL_MOUNT);
 	if (err->errnum == ENOSPC)
 		error_hint(err, "the mount namespace is full: see the sysctl fs.mount-max");
 	else if (err->errnum == ENOENT)

@@ -47,26 +47,37 @@ int namespace_open(const char *path, uint64_t flag, struct error *err)
 	struct statfs fs;
 
 	if (fd < 0)
-		return error_system(err, errno, "cannot open the %s namespace %s", name, path);
+		return error_coded(
+		    err, CRL_NAMESPACE_JOIN,
+		    error_system(err, errno, "cannot open the %s namespace %s", name, path));
 	if (fstatfs(fd, &fs) < 0)
-		return error_system(err, errno, "cannot examine the %s namespace %s", name, path);
+		return error_coded(
+		    err, CRL_NAMESPACE_JOIN,
+		    error_system(err, errno, "cannot examine the %s namespace %s", name, path));
 	if (fs.f_type != NSFS_MAGIC)
-		return error_config_at(err, NULL, "%s is not a namespace", path);
+		return error_coded(err, CRL_NAMESPACE_JOIN,
+				   error_config_at(err, NULL, "%s is not a namespace", path));
 
 	int type = ioctl(fd, NS_GET_NSTYPE);
 
 	if (type < 0)
-		return error_system(err, errno, "cannot examine the %s namespace %s", name, path);
+		return error_coded(
+		    err, CRL_NAMESPACE_JOIN,
+		    error_system(err, errno, "cannot examine the %s namespace %s", name, path));
 	/* The kernel would refuse it too, but after other namespaces have been joined. */
 	if ((uint64_t)type != flag)
-		return error_config_at(err, NULL, "%s is a %s namespace, not a %s namespace", path,
-				       namespace_of((uint64_t)type)->name, name);
+		return error_coded(err, CRL_NAMESPACE_JOIN,
+				   error_config_at(err, NULL,
+						   "%s is a %s namespace, not a %s namespace", path,
+						   namespace_of((uint64_t)type)->name, name));
 	return take_fd(&fd);
 }
 
 static int explain_join(uint64_t flag, int errnum, struct error *err)
 {
-	error_system(err, errnum, "cannot join the %s namespace", namespace_of(flag)->name);
+	error_coded(
+	    err, CRL_NAMESPACE_JOIN,
+	    error_system(err, errnum, "cannot join the %s namespace", namespace_of(flag)->name));
 	error_call(err, "setns");
 	if (errnum == EINVAL && flag == CLONE_NEWUSER)
 		error_hint(err, "a process cannot join the user namespace that it is in already");
@@ -144,7 +155,8 @@ int namespace_join_process(int pidfd, uint64_t flags, struct error *err)
 
 	int errnum = errno;
 
-	error_system(err, errnum, "cannot join the namespaces of the container");
+	error_coded(err, CRL_NAMESPACE_JOIN,
+		    error_system(err, errnum, "cannot join the namespaces of the container"));
 	error_call(err, "setns");
 	if (errnum == ESRCH)
 		error_hint(err, "its first process has ended");

@@ -191,11 +191,14 @@ static int read_link(int fd, const char *name, int index, struct device *device,
 
 	start_request(&request, RTM_GETLINK, 0, &head, sizeof(head));
 	if (name && add_attribute(&request, IFLA_IFNAME, name, strlen(name) + 1) < 0)
-		return error_system(err, EMSGSIZE, "cannot look for the network device %s", name);
+		return error_coded(
+		    err, CRL_NET_DEVICE,
+		    error_system(err, EMSGSIZE, "cannot look for the network device %s", name));
 	if (talk(fd, &request, answer, sizeof(answer), "find the network device", err) < 0)
 		return -1;
 	if (header->nlmsg_type != RTM_NEWLINK)
-		return error_system(err, EBADMSG, "cannot find the network device");
+		return error_coded(err, CRL_NET_DEVICE,
+				   error_system(err, EBADMSG, "cannot find the network device"));
 
 	*device = (struct device){ .index = link->ifi_index, .flags = link->ifi_flags };
 	left = (int)IFLA_PAYLOAD(header);
@@ -249,8 +252,10 @@ static int take_addresses(struct arena *arena, const struct nlmsghdr *message, s
 		if (!is_kept(message, index))
 			continue;
 		if (++*count > ADDRESSES_MAX)
-			return error_unsupported(err, "the network device has over %d addresses",
-						 ADDRESSES_MAX);
+			return error_coded(
+			    err, CRL_NET_DEVICE,
+			    error_unsupported(err, "the network device has over %d addresses",
+					      ADDRESSES_MAX));
 
 		struct address *address = arena_alloc(arena, sizeof(*address));
 
@@ -370,7 +375,8 @@ static int send_away(int fd, int index, int ns, const char *name, int new_index,
 	if (add_attribute(&request, IFLA_NET_NS_FD, &ns_fd, sizeof(ns_fd)) < 0 ||
 	    add_attribute(&request, IFLA_NEW_IFINDEX, &new_index, sizeof(new_index)) < 0 ||
 	    add_attribute(&request, IFLA_IFNAME, name, strlen(name) + 1) < 0)
-		return error_system(err, EMSGSIZE, "cannot move the network device");
+		return error_coded(err, CRL_NET_DEVICE,
+				   error_system(err, EMSGSIZE, "cannot move the network device"));
 	return tell(fd, &request, "move the network device", err);
 }
 
@@ -403,7 +409,8 @@ static int check_free(const struct move *move, const char *name, struct error *e
 		error_ignore(&none, "the name is free, as it should be");
 		return 0;
 	}
-	error_system(err, EEXIST, "cannot move the network device");
+	error_coded(err, CRL_NET_DEVICE,
+		    error_system(err, EEXIST, "cannot move the network device"));
 	return error_hint(err, "a network device %s exists in the container already", name);
 }
 
@@ -487,8 +494,10 @@ int netdev_move(const char *name, int target, const char *new_name, struct error
 	auto_fd home = ioctl(home_socket, SIOCGSKNS);
 
 	if (home < 0) {
-		error_system(err, errno,
-			     "cannot move network devices out of this network namespace");
+		error_coded(
+		    err, CRL_NET_DEVICE,
+		    error_system(err, errno,
+				 "cannot move network devices out of this network namespace"));
 		return error_hint(err, "it needs CAP_NET_ADMIN in the user namespace that owns it");
 	}
 

@@ -26,11 +26,35 @@
 /* What docker, runc and systemd mean by RTMIN; SIGRTMIN of a C library may differ. */
 #define RTMIN 34
 
+static enum crl spawn_code(const struct spawn *spawn, int errnum)
+{
+	switch (errnum) {
+	case EAGAIN:
+		return CRL_PIDS_LIMIT;
+	case ENOSPC:
+	case EUSERS:
+		return CRL_NAMESPACE_LIMIT;
+	case EBUSY:
+	case EOPNOTSUPP:
+	case EACCES:
+	case ENODEV:
+	case ENOENT:
+		return spawn->cgroup >= 0 ? CRL_CGROUP_ENTER : CRL_SYSTEM;
+	case EPERM:
+		return spawn->flags & CLONE_NEWUSER ? CRL_USER_NAMESPACE_FORBIDDEN : CRL_NAMESPACE;
+	case EINVAL:
+		return CRL_NAMESPACE;
+	default:
+		return CRL_SYSTEM;
+	}
+}
+
 static int explain_spawn(const struct spawn *spawn, int errnum, struct error *err)
 {
 	error_system(err, errnum, "cannot start a process%s",
 		     spawn->cgroup >= 0 ? " in the cgroup" : "");
 	error_call(err, "clone3");
+	error_code(err, spawn_code(spawn, errnum));
 	switch (errnum) {
 	case EAGAIN:
 		return error_hint(err, "pids.max of the cgroup or of a parent, RLIMIT_NPROC, "
@@ -381,7 +405,7 @@ int process_signal_number(const char *text, int *number, struct error *err)
 		*number = signal_names[i].number;
 		return 0;
 	}
-	error_usage(err, "unknown signal \"%.64s\"", text);
+	error_coded(err, CRL_UNKNOWN_SIGNAL, error_usage(err, "unknown signal \"%.64s\"", text));
 	nearest = text_nearest(name, names);
 	if (nearest)
 		return error_hint(err, "did you mean \"%s\"?", nearest);

@@ -28,7 +28,9 @@ static int verify(int fd, struct error *err)
 	if (fstat(fd, &status) < 0)
 		return error_system(err, errno, "cannot examine /proc");
 	if (fs.f_type != PROC_SUPER_MAGIC || status.st_ino != PROCFS_ROOT_INODE) {
-		error_unsupported(err, "what is mounted at /proc is not the root of a procfs");
+		error_coded(
+		    err, CRL_UNSAFE_PROC,
+		    error_unsupported(err, "what is mounted at /proc is not the root of a procfs"));
 		return error_hint(
 		    err, "creel needs the real /proc; mount it with: mount -t proc proc /proc");
 	}
@@ -180,7 +182,9 @@ int procfs_sysctl(int procfs, const char *key, const char *value, const char *wh
 	char path[512];
 
 	if (!sysctl_path(key, path, sizeof(path)))
-		return error_config_at(err, where, "\"%s\" is not the name of a sysctl", key);
+		return error_coded(
+		    err, CRL_SYSCTL_KEY,
+		    error_config_at(err, where, "\"%s\" is not the name of a sysctl", key));
 	if (write_once(procfs, path, value) == 0)
 		return 0;
 	error_system(err, errno, "cannot set the sysctl %s to \"%s\"", key, value);

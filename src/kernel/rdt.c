@@ -96,7 +96,9 @@ static int open_mount(const char *mount, struct error *err)
 	int fd = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0) {
-		error_system(err, errno, "cannot open the resctrl file system at %s", mount);
+		error_coded(
+		    err, CRL_NO_RESCTRL,
+		    error_system(err, errno, "cannot open the resctrl file system at %s", mount));
 		return error_at(err, "/linux/intelRdt");
 	}
 	return fd;
@@ -290,7 +292,9 @@ static int open_monitors(int group, struct error *err)
 	int fd = openat(group, "mon_groups", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0) {
-		error_unsupported(err, "this processor or kernel has no resctrl monitoring");
+		error_coded(
+		    err, CRL_NO_RESCTRL,
+		    error_unsupported(err, "this processor or kernel has no resctrl monitoring"));
 		return error_at(err, "/linux/intelRdt/enableMonitoring");
 	}
 	return fd;

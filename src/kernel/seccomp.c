@@ -53,9 +53,10 @@ int seccomp_install(const struct seccomp_program *program, int *listener, struct
 	if (program->length == 0)
 		return 0;
 	if (program->length > BPF_MAXINSNS) {
-		error_unsupported(err,
-				  "the seccomp filter has %zu instructions, the kernel takes %d",
-				  program->length, BPF_MAXINSNS);
+		error_coded(err, CRL_NO_SECCOMP,
+			    error_unsupported(
+				err, "the seccomp filter has %zu instructions, the kernel takes %d",
+				program->length, BPF_MAXINSNS));
 		return error_hint(err, "fewer rules with argument comparisons make it shorter");
 	}
 
@@ -68,7 +69,8 @@ int seccomp_install(const struct seccomp_program *program, int *listener, struct
 	if (result < 0) {
 		int errnum = errno;
 
-		error_system(err, errnum, "cannot install the seccomp filter");
+		error_coded(err, CRL_SECCOMP_LOAD,
+			    error_system(err, errnum, "cannot install the seccomp filter"));
 		explain(errnum, program, err);
 		return error_call(err, "seccomp");
 	}
@@ -76,8 +78,10 @@ int seccomp_install(const struct seccomp_program *program, int *listener, struct
 	if (program->notify)
 		*listener = (int)result;
 	else if (result > 0)
-		return error_system(err, ESRCH, "cannot install the seccomp filter in thread %ld",
-				    result);
+		return error_coded(err, CRL_SECCOMP_LOAD,
+				   error_system(err, ESRCH,
+						"cannot install the seccomp filter in thread %ld",
+						result));
 	return 0;
 }
 

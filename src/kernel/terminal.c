@@ -68,7 +68,9 @@ static int open_multiplexer(int root, struct error *err)
 	if (node < 0)
 		return -1;
 	if (!is_on_devpts(node) || !is_device(node, PTMX_MAJOR, PTMX_MINOR))
-		return error_system(err, EPROTO, "/dev/pts/ptmx is not a pty multiplexer");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, EPROTO, "/dev/pts/ptmx is not a pty multiplexer"));
 
 	int master = inroot_open_real(directory, "ptmx", O_RDWR | O_NOCTTY, err);
 
@@ -87,17 +89,23 @@ int terminal_open(int root, uint16_t height, uint16_t width, struct terminal *te
 	if (master < 0)
 		return -1;
 	if (ioctl(master, TIOCSPTLCK, &locked) < 0)
-		return error_system(err, errno, "cannot unlock the terminal");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot unlock the terminal"));
 
 	/* By the master's descriptor, so that no name can lead elsewhere (CVE-2025-52565). */
 	auto_fd slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 
 	if (slave < 0)
-		return error_system(err, errno, "cannot open the container's side of the terminal");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, errno, "cannot open the container's side of the terminal"));
 	if (!is_on_devpts(slave) || !is_slave(slave))
-		return error_system(err, EPROTO, "the container's side of the terminal is no pty");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, EPROTO, "the container's side of the terminal is no pty"));
 	if ((height || width) && ioctl(master, TIOCSWINSZ, &size) < 0)
-		return error_system(err, errno, "cannot set the size of the terminal");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot set the size of the terminal"));
 
 	terminal->master = take_fd(&master);
 	terminal->slave = take_fd(&slave);
@@ -122,21 +130,26 @@ static int open_console(int root, struct error *err)
 
 	/* A read-only /dev that has one is fine. */
 	if (made < 0 && errno != EEXIST && errno != EROFS)
-		return error_system(err, errno, "cannot make /dev/console");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot make /dev/console"));
 
 	auto_fd console = openat(directory, "console", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (console < 0)
-		return error_system(err, errno, "cannot open /dev/console");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot open /dev/console"));
 	if (fstat(console, &status) < 0)
-		return error_system(err, errno, "cannot examine /dev/console");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot examine /dev/console"));
 	if (S_ISLNK(status.st_mode)) {
-		error_system(err, ELOOP, "/dev/console is a symbolic link");
+		error_coded(err, CRL_TERMINAL,
+			    error_system(err, ELOOP, "/dev/console is a symbolic link"));
 		return error_hint(err,
 				  "remove it from the root filesystem, or mount a tmpfs at /dev");
 	}
 	if (S_ISDIR(status.st_mode))
-		return error_system(err, EISDIR, "/dev/console is a directory");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, EISDIR, "/dev/console is a directory"));
 	return take_fd(&console);
 }
 
@@ -152,10 +165,14 @@ int terminal_bind_console(int root, int slave, struct error *err)
 	auto_fd tree = open_tree(slave, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (tree < 0)
-		return error_system(err, errno, "cannot clone the mount of the terminal");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, errno, "cannot clone the mount of the terminal"));
 	if (move_mount(tree, "", console, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
 	    0)
-		return error_system(err, errno, "cannot mount the terminal on /dev/console");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, errno, "cannot mount the terminal on /dev/console"));
 
 	/* Whatever was raced: what the container sees there now is this terminal, or we stop. */
 	auto_fd now = inroot_open_real(root, "dev/console", O_PATH, err);
@@ -163,9 +180,12 @@ int terminal_bind_console(int root, int slave, struct error *err)
 	if (now < 0)
 		return -1;
 	if (fstat(slave, &wanted) < 0 || fstat(now, &status) < 0)
-		return error_system(err, errno, "cannot examine /dev/console");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot examine /dev/console"));
 	if (!S_ISCHR(status.st_mode) || status.st_rdev != wanted.st_rdev || !is_on_devpts(now))
-		return error_system(err, EPROTO, "/dev/console is not the container's terminal");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, EPROTO, "/dev/console is not the container's terminal"));
 	return 0;
 }
 
@@ -173,16 +193,23 @@ int terminal_take(int slave, uid_t uid, struct error *err)
 {
 	/* EPERM: we lead a session already. */
 	if (setsid() < 0 && errno != EPERM)
-		return error_system(err, errno, "cannot start a session");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot start a session"));
 	if (ioctl(slave, TIOCSCTTY, 0) < 0)
-		return error_system(err, errno, "cannot make the terminal the controlling one");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, errno, "cannot make the terminal the controlling one"));
 	for (int fd = 0; fd < 3; fd++)
 		if (dup2(slave, fd) < 0)
-			return error_system(err, errno, "cannot use the terminal as descriptor %d",
-					    fd);
+			return error_coded(err, CRL_TERMINAL,
+					   error_system(err, errno,
+							"cannot use the terminal as descriptor %d",
+							fd));
 	/* The group stays devpts' own (gid=5), which is what write(1) and wall(1) rely on. */
 	if (fchown(slave, uid, (gid_t)-1) < 0 && errno != EROFS && errno != EPERM)
-		return error_system(err, errno, "cannot give the terminal to uid %u", uid);
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, errno, "cannot give the terminal to uid %u", uid));
 	return 0;
 }
 
@@ -196,7 +223,9 @@ int terminal_send(const char *socket, int master, struct error *err)
 	if (connection < 0)
 		return error_while(err, "sending the terminal to its console socket");
 	if (ioctl(master, TIOCGPTN, &number) < 0)
-		return error_system(err, errno, "cannot send a terminal that is no pty master");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, errno, "cannot send a terminal that is no pty master"));
 	/* Receivers read less than 4096 bytes of name, and only show it. */
 	length = snprintf(name, sizeof(name), "/dev/pts/%u", number);
 	if (fd_send(connection, master, name, (size_t)length, err) < 0)
@@ -209,11 +238,14 @@ int terminal_raw(int fd, struct termios *saved, struct error *err)
 	struct termios raw;
 
 	if (tcgetattr(fd, saved) < 0)
-		return error_system(err, errno, "cannot read the settings of the terminal");
+		return error_coded(
+		    err, CRL_TERMINAL,
+		    error_system(err, errno, "cannot read the settings of the terminal"));
 	raw = *saved;
 	cfmakeraw(&raw);
 	if (tcsetattr(fd, TCSANOW, &raw) < 0)
-		return error_system(err, errno, "cannot make the terminal raw");
+		return error_coded(err, CRL_TERMINAL,
+				   error_system(err, errno, "cannot make the terminal raw"));
 	return 0;
 }
 

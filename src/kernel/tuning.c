@@ -54,13 +54,17 @@ static void explain_rlimit(pid_t pid, const struct tuning_rlimit *limit, int err
 	char text[24];
 
 	if (errnum == EINVAL && limit->soft > limit->hard) {
+		error_code(err, CRL_RLIMIT);
 		error_hint(err, "the soft limit must not be above the hard limit");
 		return;
 	}
 	if (errnum != EPERM || prlimit64(pid, limit->type, NULL, &old) < 0)
 		return;
+	error_code(err, CRL_RLIMIT_HARD);
 	if (limit->hard > old.rlim_max)
-		error_hint(err, "the hard limit is %s now, and raising it needs CAP_SYS_RESOURCE",
+		error_hint(err,
+			   "the hard limit of the caller is %s, and raising it needs "
+			   "CAP_SYS_RESOURCE",
 			   limit_text(old.rlim_max, text, sizeof(text)));
 	else if (limit->type == RLIMIT_NOFILE)
 		error_hint(err, "RLIMIT_NOFILE cannot be above the sysctl fs.nr_open");
@@ -101,6 +105,7 @@ int tuning_set_oom_score(int procfs, int score, struct error *err)
 			   "CAP_SYS_RESOURCE in the initial user namespace",
 			   now);
 	error_at(err, "/process/oomScoreAdj");
+	error_code(err, CRL_SETTING);
 	return error_while(err, "setting the OOM score adjustment to %d", score);
 }
 
@@ -153,7 +158,9 @@ int tuning_set_scheduler(const struct tuning_scheduler *scheduler, struct error 
 	if (syscall(SYS_sched_setattr, 0, &attr, 0) < 0) {
 		int errnum = errno;
 
-		error_system(err, errnum, "cannot set the scheduling policy %u", scheduler->policy);
+		error_coded(err, CRL_SCHEDULING,
+			    error_system(err, errnum, "cannot set the scheduling policy %u",
+					 scheduler->policy));
 		explain_scheduler(scheduler, errnum, err);
 		error_call(err, "sched_setattr");
 		return error_at(err, "/process/scheduler");
@@ -167,8 +174,9 @@ int tuning_set_io_priority(int class, int priority, struct error *err)
 	if (syscall(SYS_ioprio_set, IOPRIO_OF_GROUP, 0, IOPRIO_VALUE(class, priority)) < 0) {
 		int errnum = errno;
 
-		error_system(err, errnum, "cannot set the I/O priority %d of class %d", priority,
-			     class);
+		error_coded(err, CRL_SCHEDULING,
+			    error_system(err, errnum, "cannot set the I/O priority %d of class %d",
+					 priority, class));
 		if (errnum == EPERM && class == IOPRIO_CLASS_REALTIME)
 			error_hint(err, "IOPRIO_CLASS_RT needs CAP_SYS_NICE or CAP_SYS_ADMIN");
 		error_call(err, "ioprio_set");
@@ -183,7 +191,8 @@ int tuning_set_affinity(const struct tuning_cpus *cpus, struct error *err)
 	if (syscall(SYS_sched_setaffinity, 0, sizeof(cpus->bits), cpus->bits) < 0) {
 		int errnum = errno;
 
-		error_system(err, errnum, "cannot set the CPU affinity");
+		error_coded(err, CRL_SCHEDULING,
+			    error_system(err, errnum, "cannot set the CPU affinity"));
 		if (errnum == EINVAL)
 			error_hint(err,
 				   "none of these CPUs is online and in the cpuset of the process");
@@ -220,9 +229,13 @@ int tuning_set_memory_policy(const struct tuning_memory_policy *policy, struct e
 		int errnum = errno;
 
 		if (errnum == ENOSYS)
-			return error_unsupported(
-			    err, "this kernel has no memory policies (CONFIG_NUMA)");
-		error_system(err, errnum, "cannot set the memory policy 0x%x", policy->mode);
+			return error_coded(
+			    err, CRL_SETTING,
+			    error_unsupported(err,
+					      "this kernel has no memory policies (CONFIG_NUMA)"));
+		error_coded(
+		    err, CRL_SETTING,
+		    error_system(err, errnum, "cannot set the memory policy 0x%x", policy->mode));
 		if (errnum == EINVAL)
 			error_hint(
 			    err,
@@ -237,7 +250,8 @@ int tuning_set_memory_policy(const struct tuning_memory_policy *policy, struct e
 int tuning_set_personality(unsigned long persona, struct error *err)
 {
 	if (personality(persona) < 0) {
-		error_system(err, errno, "cannot set the personality 0x%lx", persona);
+		error_coded(err, CRL_SETTING,
+			    error_system(err, errno, "cannot set the personality 0x%lx", persona));
 		return error_at(err, "/linux/personality");
 	}
 	return 0;

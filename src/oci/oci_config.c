@@ -36,11 +36,13 @@ static int mount_check(const void *object, const struct where *at, struct error 
 	const struct oci_mount *mount = object;
 
 	if (mount->uid_mappings.n > 0 && mount->gid_mappings.n == 0)
-		return error_config(err, AT_KEY(at, "uidMappings"),
-				    "uidMappings need gidMappings beside them");
+		return error_coded(err, CRL_ID_MAPPINGS,
+				   error_config(err, AT_KEY(at, "uidMappings"),
+						"uidMappings need gidMappings beside them"));
 	if (mount->gid_mappings.n > 0 && mount->uid_mappings.n == 0)
-		return error_config(err, AT_KEY(at, "gidMappings"),
-				    "gidMappings need uidMappings beside them");
+		return error_coded(err, CRL_ID_MAPPINGS,
+				   error_config(err, AT_KEY(at, "gidMappings"),
+						"gidMappings need uidMappings beside them"));
 	if (oci_id_mappings_check(&mount->uid_mappings, AT_KEY(at, "uidMappings"), err) < 0)
 		return -1;
 	return oci_id_mappings_check(&mount->gid_mappings, AT_KEY(at, "gidMappings"), err);
@@ -64,7 +66,9 @@ static int hook_check(const void *object, const struct where *at, struct error *
 	const struct oci_hook *hook = object;
 
 	if (hook->path[0] != '/')
-		return error_config(err, AT_KEY(at, "path"), "\"%s\" is not absolute", hook->path);
+		return error_coded(
+		    err, CRL_NOT_ABSOLUTE,
+		    error_config(err, AT_KEY(at, "path"), "\"%s\" is not absolute", hook->path));
 	return 0;
 }
 
@@ -153,13 +157,16 @@ static int version_check(const void *object, const struct where *at, struct erro
 	uint64_t theirs[3] = { 0 };
 
 	if (!read_version(text, theirs))
-		return error_config(err, version, "\"%s\" is not a semantic version such as %s",
-				    text, OCI_VERSION);
+		return error_coded(err, CRL_VERSION,
+				   error_config(err, version,
+						"\"%s\" is not a semantic version such as %s", text,
+						OCI_VERSION));
 	if (!read_version(OCI_VERSION, ours) || theirs[0] != ours[0])
-		return error_config(err, version,
-				    "version %s of the specification is not supported, "
-				    "only %s to %s are",
-				    text, OCI_VERSION_MIN, OCI_VERSION);
+		return error_coded(err, CRL_VERSION,
+				   error_config(err, version,
+						"version %s of the specification is not supported, "
+						"only %s to %s are",
+						text, OCI_VERSION_MIN, OCI_VERSION));
 	return 0;
 }
 

@@ -80,7 +80,8 @@ const struct name_value oci_personality_names[] = {
 static int absolute_check(const char *path, const struct where *at, struct error *err)
 {
 	if (path[0] != '/')
-		return error_config(err, at, "\"%s\" is not absolute", path);
+		return error_coded(err, CRL_NOT_ABSOLUTE,
+				   error_config(err, at, "\"%s\" is not absolute", path));
 	return 0;
 }
 
@@ -108,13 +109,17 @@ static int id_mapping_check(const void *object, const struct where *at, struct e
 	const struct oci_id_mapping *mapping = object;
 
 	if (mapping->size.value == 0)
-		return error_config(err, AT_KEY(at, "size"), "a mapping of no ids is not possible");
+		return error_coded(
+		    err, CRL_ID_MAPPINGS,
+		    error_config(err, AT_KEY(at, "size"), "a mapping of no ids is not possible"));
 	if (mapping->container_id.value + mapping->size.value > UINT32_MAX)
-		return error_config(err, AT_KEY(at, "containerID"),
-				    "the mapping goes beyond the last id, 4294967294");
+		return error_coded(err, CRL_ID_MAPPINGS,
+				   error_config(err, AT_KEY(at, "containerID"),
+						"the mapping goes beyond the last id, 4294967294"));
 	if (mapping->host_id.value + mapping->size.value > UINT32_MAX)
-		return error_config(err, AT_KEY(at, "hostID"),
-				    "the mapping goes beyond the last id, 4294967294");
+		return error_coded(err, CRL_ID_MAPPINGS,
+				   error_config(err, AT_KEY(at, "hostID"),
+						"the mapping goes beyond the last id, 4294967294"));
 	return 0;
 }
 
@@ -142,12 +147,14 @@ static int overlap_check(const struct oci_id_mappings *mappings, size_t i, const
 
 		if (ranges_overlap(a->container_id.value, a->size.value, b->container_id.value,
 				   b->size.value))
-			return error_config(err, AT_KEY(AT_INDEX(at, i), "containerID"),
-					    "the ids overlap those of mapping %zu", j);
+			return error_coded(err, CRL_ID_MAPPINGS,
+					   error_config(err, AT_KEY(AT_INDEX(at, i), "containerID"),
+							"the ids overlap those of mapping %zu", j));
 		if (ranges_overlap(a->host_id.value, a->size.value, b->host_id.value,
 				   b->size.value))
-			return error_config(err, AT_KEY(AT_INDEX(at, i), "hostID"),
-					    "the ids overlap those of mapping %zu", j);
+			return error_coded(err, CRL_ID_MAPPINGS,
+					   error_config(err, AT_KEY(AT_INDEX(at, i), "hostID"),
+							"the ids overlap those of mapping %zu", j));
 	}
 	return 0;
 }
@@ -156,8 +163,10 @@ int oci_id_mappings_check(const struct oci_id_mappings *mappings, const struct w
 			  struct error *err)
 {
 	if (mappings->n > MAPPINGS_MAX)
-		return error_config(err, at, "%zu mappings are more than the %d the kernel takes",
-				    mappings->n, MAPPINGS_MAX);
+		return error_coded(
+		    err, CRL_ID_MAPPINGS,
+		    error_config(err, at, "%zu mappings are more than the %d the kernel takes",
+				 mappings->n, MAPPINGS_MAX));
 	for (size_t i = 0; i < mappings->n; i++)
 		if (overlap_check(mappings, i, at, err) < 0)
 			return -1;
@@ -170,16 +179,22 @@ static int device_check(const void *object, const struct where *at, struct error
 	const struct oci_device *device = object;
 
 	if (strlen(device->type) != 1 || !strchr("cbup", device->type[0]))
-		return error_config(err, AT_KEY(at, "type"),
-				    "\"%s\" is not a type of device: c, b, u or p", device->type);
+		return error_coded(err, CRL_DEVICE,
+				   error_config(err, AT_KEY(at, "type"),
+						"\"%s\" is not a type of device: c, b, u or p",
+						device->type));
 	if (absolute_check(device->path, AT_KEY(at, "path"), err) < 0)
 		return -1;
 	if (device->type[0] == 'p')
 		return 0;
 	if (!device->major.set)
-		return error_config(err, AT_KEY(at, "major"), "a device needs a major number");
+		return error_coded(
+		    err, CRL_DEVICE,
+		    error_config(err, AT_KEY(at, "major"), "a device needs a major number"));
 	if (!device->minor.set)
-		return error_config(err, AT_KEY(at, "minor"), "a device needs a minor number");
+		return error_coded(
+		    err, CRL_DEVICE,
+		    error_config(err, AT_KEY(at, "minor"), "a device needs a minor number"));
 	return 0;
 }
 
@@ -365,9 +380,10 @@ static int namespaces_check(const void *object, const struct where *at, struct e
 		int type = (int)linux->namespaces.items[i].type.value;
 
 		if (seen[type])
-			return error_config(err, AT_KEY(AT_INDEX(list, i), "type"),
-					    "the %s namespace is listed twice",
-					    name_of(oci_namespace_names, type));
+			return error_coded(err, CRL_NAMESPACE_LIST,
+					   error_config(err, AT_KEY(AT_INDEX(list, i), "type"),
+							"the %s namespace is listed twice",
+							name_of(oci_namespace_names, type)));
 		seen[type] = true;
 	}
 	return 0;
@@ -420,8 +436,9 @@ static int sysctl_check(const void *object, const struct where *at, struct error
 		const char *key = linux->sysctl.items[i].key;
 
 		if (!is_sysctl_key(key))
-			return error_config(err, AT_KEY(list, key), "\"%s\" is not a sysctl key",
-					    key);
+			return error_coded(err, CRL_SYSCTL_KEY,
+					   error_config(err, AT_KEY(list, key),
+							"\"%s\" is not a sysctl key", key));
 	}
 	return 0;
 }

@@ -101,9 +101,11 @@ static int rlimit_check(const void *object, const struct where *at, struct error
 	const struct oci_rlimit *rlimit = object;
 
 	if (rlimit->soft.value > rlimit->hard.value)
-		return error_config(
-		    err, AT_KEY(at, "soft"), "the soft limit %llu is above the hard limit %llu",
-		    (unsigned long long)rlimit->soft.value, (unsigned long long)rlimit->hard.value);
+		return error_coded(err, CRL_RLIMIT,
+				   error_config(err, AT_KEY(at, "soft"),
+						"the soft limit %llu is above the hard limit %llu",
+						(unsigned long long)rlimit->soft.value,
+						(unsigned long long)rlimit->hard.value));
 	return 0;
 }
 
@@ -227,11 +229,15 @@ static int cwd_check(const void *object, const struct where *at, struct error *e
 	const struct oci_process *process = object;
 
 	if (process->cwd[0] == '\0')
-		return error_config(err, AT_KEY(at, "cwd"), "the process cwd must not be empty");
+		return error_coded(
+		    err, CRL_MISSING_MEMBER,
+		    error_config(err, AT_KEY(at, "cwd"), "the process cwd must not be empty"));
 	if (process->cwd[0] != '/')
-		return error_config(err, AT_KEY(at, "cwd"),
-				    "the process cwd must be an absolute path, \"%s\" is not",
-				    process->cwd);
+		return error_coded(
+		    err, CRL_NOT_ABSOLUTE,
+		    error_config(err, AT_KEY(at, "cwd"),
+				 "the process cwd must be an absolute path, \"%s\" is not",
+				 process->cwd));
 	return 0;
 }
 
@@ -240,7 +246,8 @@ static int args_check(const void *object, const struct where *at, struct error *
 	const struct oci_process *process = object;
 
 	if (process->args.n == 0)
-		return error_config(err, AT_KEY(at, "args"), "args must not be empty");
+		return error_coded(err, CRL_MISSING_MEMBER,
+				   error_config(err, AT_KEY(at, "args"), "args must not be empty"));
 	return 0;
 }
 
@@ -250,11 +257,15 @@ static int env_check(const void *object, const struct where *at, struct error *e
 
 	for (size_t i = 0; i < env->n; i++) {
 		if (!strchr(env->items[i], '='))
-			return error_config(err, AT_INDEX(AT_KEY(at, "env"), i),
-					    "invalid environment variable: missing '='");
+			return error_coded(
+			    err, CRL_ENVIRONMENT,
+			    error_config(err, AT_INDEX(AT_KEY(at, "env"), i),
+					 "invalid environment variable: missing '='"));
 		if (env->items[i][0] == '=')
-			return error_config(err, AT_INDEX(AT_KEY(at, "env"), i),
-					    "invalid environment variable: name cannot be empty");
+			return error_coded(
+			    err, CRL_ENVIRONMENT,
+			    error_config(err, AT_INDEX(AT_KEY(at, "env"), i),
+					 "invalid environment variable: name cannot be empty"));
 	}
 	return 0;
 }
@@ -270,8 +281,10 @@ static int rlimits_check(const void *object, const struct where *at, struct erro
 		int type = (int)process->rlimits.items[i].type.value;
 
 		if (seen[type])
-			return error_config(err, AT_KEY(AT_INDEX(list, i), "type"),
-					    "%s is limited twice", name_of(oci_rlimit_names, type));
+			return error_coded(err, CRL_RLIMIT,
+					   error_config(err, AT_KEY(AT_INDEX(list, i), "type"),
+							"%s is limited twice",
+							name_of(oci_rlimit_names, type)));
 		seen[type] = true;
 	}
 	return 0;

@@ -20,15 +20,20 @@ static int device_rule_check(const void *object, const struct where *at, struct 
 	/* Go's reader takes an empty type for an absent one. */
 	if (rule->type && rule->type[0] != '\0' &&
 	    (strlen(rule->type) != 1 || !strchr("abc", rule->type[0])))
-		return error_config(err, AT_KEY(at, "type"),
-				    "\"%s\" is not a type of device rule: a, b or c", rule->type);
+		return error_coded(err, CRL_DEVICE,
+				   error_config(err, AT_KEY(at, "type"),
+						"\"%s\" is not a type of device rule: a, b or c",
+						rule->type));
 	if (!rule->access)
 		return 0;
 	if (rule->access[0] == '\0')
-		return error_config(err, AT_KEY(at, "access"), "device access cannot be empty");
+		return error_coded(
+		    err, CRL_DEVICE,
+		    error_config(err, AT_KEY(at, "access"), "device access cannot be empty"));
 	if (rule->access[strspn(rule->access, "rwm")] != '\0')
-		return error_config(err, AT_KEY(at, "access"), "\"%s\" is not made of r, w and m",
-				    rule->access);
+		return error_coded(err, CRL_DEVICE,
+				   error_config(err, AT_KEY(at, "access"),
+						"\"%s\" is not made of r, w and m", rule->access));
 	return 0;
 }
 
@@ -64,9 +69,12 @@ static int cpu_check(const void *object, const struct where *at, struct error *e
 
 	if (cpu->burst.set && cpu->quota.set && cpu->quota.value > 0 &&
 	    cpu->burst.value > (uint64_t)cpu->quota.value)
-		return error_config(
-		    err, AT_KEY(at, "burst"), "the burst of %llu us is above the quota of %lld us",
-		    (unsigned long long)cpu->burst.value, (long long)cpu->quota.value);
+		return error_coded(
+		    err, CRL_CGROUP_VALUE,
+		    error_config(err, AT_KEY(at, "burst"),
+				 "the burst of %llu us is above the quota of %lld us",
+				 (unsigned long long)cpu->burst.value,
+				 (long long)cpu->quota.value));
 	return 0;
 }
 
@@ -94,8 +102,9 @@ static int weight_check(const struct optional_uint *weight, const struct where *
 			struct error *err)
 {
 	if (weight->set && weight->value != 0 && weight->value < WEIGHT_MIN)
-		return error_config(err, at, "a weight is from %d to %d, or 0 for none", WEIGHT_MIN,
-				    WEIGHT_MAX);
+		return error_coded(err, CRL_CGROUP_VALUE,
+				   error_config(err, at, "a weight is from %d to %d, or 0 for none",
+						WEIGHT_MIN, WEIGHT_MAX));
 	return 0;
 }
 
@@ -104,7 +113,9 @@ static int weight_device_check(const void *object, const struct where *at, struc
 	const struct oci_weight_device *device = object;
 
 	if (!device->weight.set && !device->leaf_weight.set)
-		return error_config(err, at, "a device needs a weight or a leafWeight");
+		return error_coded(
+		    err, CRL_CGROUP_VALUE,
+		    error_config(err, at, "a device needs a weight or a leafWeight"));
 	if (weight_check(&device->weight, AT_KEY(at, "weight"), err) < 0)
 		return -1;
 	return weight_check(&device->leaf_weight, AT_KEY(at, "leafWeight"), err);
@@ -170,9 +181,11 @@ static int hugepage_limit_check(const void *object, const struct where *at, stru
 	const struct oci_hugepage_limit *limit = object;
 
 	if (!is_page_size(limit->page_size))
-		return error_config(err, AT_KEY(at, "pageSize"),
-				    "\"%s\" is not the size of a page such as 2MB or 1GB",
-				    limit->page_size);
+		return error_coded(
+		    err, CRL_CGROUP_VALUE,
+		    error_config(err, AT_KEY(at, "pageSize"),
+				 "\"%s\" is not the size of a page such as 2MB or 1GB",
+				 limit->page_size));
 	return 0;
 }
 
@@ -207,7 +220,9 @@ static int rdma_check(const void *object, const struct where *at, struct error *
 	const struct oci_rdma *rdma = object;
 
 	if (!rdma->hca_handles.set && !rdma->hca_objects.set)
-		return error_config(err, at, "a device needs hcaHandles or hcaObjects");
+		return error_coded(
+		    err, CRL_CGROUP_VALUE,
+		    error_config(err, at, "a device needs hcaHandles or hcaObjects"));
 	return 0;
 }
 
@@ -224,8 +239,10 @@ static int rdma_names_check(const struct oci_resources *resources, const struct 
 {
 	list_each (const struct oci_rdma, rdma, &resources->rdma)
 		if (rdma->key[0] == '\0' || strpbrk(rdma->key, " \t\r\n"))
-			return error_config(err, AT_KEY(at, rdma->key),
-					    "\"%s\" is not the name of an RDMA device", rdma->key);
+			return error_coded(err, CRL_CGROUP_VALUE,
+					   error_config(err, AT_KEY(at, rdma->key),
+							"\"%s\" is not the name of an RDMA device",
+							rdma->key));
 	return 0;
 }
 
@@ -233,18 +250,23 @@ static int rdma_names_check(const struct oci_resources *resources, const struct 
 static int unified_key_check(const char *key, const struct where *at, struct error *err)
 {
 	if (strchr(key, '/'))
-		return error_config(
-		    err, at, "unified resource \"%s\" must be a file name (no slashes)", key);
+		return error_coded(
+		    err, CRL_CGROUP_VALUE,
+		    error_config(err, at,
+				 "unified resource \"%s\" must be a file name (no slashes)", key));
 	if (key[0] == '.' || !strchr(key, '.'))
-		return error_config(err, at,
-				    "unified resource \"%s\" must be in the form "
-				    "CONTROLLER.PARAMETER",
-				    key);
+		return error_coded(err, CRL_CGROUP_VALUE,
+				   error_config(err, at,
+						"unified resource \"%s\" must be in the form "
+						"CONTROLLER.PARAMETER",
+						key));
 	if (strncmp(key, "cgroup.", 7) == 0)
-		return error_config(err, at,
-				    "unified resource \"%s\" is no limit: cgroup.* files belong to "
-				    "the runtime",
-				    key);
+		return error_coded(
+		    err, CRL_CGROUP_VALUE,
+		    error_config(err, at,
+				 "unified resource \"%s\" is no limit: cgroup.* files belong to "
+				 "the runtime",
+				 key));
 	return 0;
 }
 

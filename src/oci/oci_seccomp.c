@@ -74,10 +74,12 @@ static int errno_check(const struct optional *action, const struct optional_uint
 {
 	if (errno_ret->set && action->value != OCI_SECCOMP_ERRNO &&
 	    action->value != OCI_SECCOMP_TRACE)
-		return error_config(err, at,
-				    "%s takes no errno, only SCMP_ACT_ERRNO and "
-				    "SCMP_ACT_TRACE do",
-				    name_of(oci_seccomp_action_names, (int)action->value));
+		return error_coded(
+		    err, CRL_SECCOMP_PROFILE,
+		    error_config(err, at,
+				 "%s takes no errno, only SCMP_ACT_ERRNO and "
+				 "SCMP_ACT_TRACE do",
+				 name_of(oci_seccomp_action_names, (int)action->value)));
 	return 0;
 }
 
@@ -89,12 +91,16 @@ static int rule_check(const void *object, const struct where *at, struct error *
 		const struct where *name = AT_INDEX(AT_KEY(at, "names"), i);
 
 		if (rule->names.items[i][0] == '\0')
-			return error_config(err, name, "the name of a system call is empty");
+			return error_coded(
+			    err, CRL_SECCOMP_PROFILE,
+			    error_config(err, name, "the name of a system call is empty"));
 		/* The listener's descriptor is handed out with write(2), which would wait for
 		 * the agent that does not have it yet. */
 		if (rule->action.value == OCI_SECCOMP_NOTIFY &&
 		    strcmp(rule->names.items[i], "write") == 0)
-			return error_config(err, name, "SCMP_ACT_NOTIFY cannot be used for write");
+			return error_coded(
+			    err, CRL_SECCOMP_PROFILE,
+			    error_config(err, name, "SCMP_ACT_NOTIFY cannot be used for write"));
 	}
 	return errno_check(&rule->action, &rule->errno_ret, AT_KEY(at, "errnoRet"), err);
 }
@@ -117,8 +123,10 @@ static int architectures_check(const void *object, const struct where *at, struc
 
 	for (size_t i = 0; i < names->n; i++)
 		if (value_of(oci_seccomp_architecture_names, names->items[i]) < 0)
-			return error_config(err, AT_INDEX(list, i), "unknown architecture \"%s\"",
-					    names->items[i]);
+			return error_coded(err, CRL_SECCOMP_PROFILE,
+					   error_config(err, AT_INDEX(list, i),
+							"unknown architecture \"%s\"",
+							names->items[i]));
 	return 0;
 }
 
@@ -127,11 +135,13 @@ static int listener_check(const void *object, const struct where *at, struct err
 	const struct oci_seccomp *seccomp = object;
 
 	if (seccomp->listener_metadata && !seccomp->listener_path)
-		return error_config(err, AT_KEY(at, "listenerMetadata"),
-				    "listenerMetadata needs a listenerPath");
+		return error_coded(err, CRL_SECCOMP_PROFILE,
+				   error_config(err, AT_KEY(at, "listenerMetadata"),
+						"listenerMetadata needs a listenerPath"));
 	if (seccomp->listener_path && seccomp->listener_path[0] != '/')
-		return error_config(err, AT_KEY(at, "listenerPath"), "\"%s\" is not absolute",
-				    seccomp->listener_path);
+		return error_coded(err, CRL_SECCOMP_PROFILE,
+				   error_config(err, AT_KEY(at, "listenerPath"),
+						"\"%s\" is not absolute", seccomp->listener_path));
 	return 0;
 }
 
@@ -141,8 +151,9 @@ static int default_action_check(const void *object, const struct where *at, stru
 
 	/* It would catch write(2), see above. */
 	if (seccomp->default_action.value == OCI_SECCOMP_NOTIFY)
-		return error_config(err, AT_KEY(at, "defaultAction"),
-				    "SCMP_ACT_NOTIFY cannot be the default action");
+		return error_coded(err, CRL_SECCOMP_PROFILE,
+				   error_config(err, AT_KEY(at, "defaultAction"),
+						"SCMP_ACT_NOTIFY cannot be the default action"));
 	return errno_check(&seccomp->default_action, &seccomp->default_errno_ret,
 			   AT_KEY(at, "defaultErrnoRet"), err);
 }

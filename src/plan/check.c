@@ -22,7 +22,8 @@ static bool is_set(const char *text)
 static int rule_root(const struct input *input, struct error *err)
 {
 	if (!input->config->root)
-		return error_config_at(err, "/root", "root must be specified");
+		return error_coded(err, CRL_MISSING_MEMBER,
+				   error_config_at(err, "/root", "root must be specified"));
 	if (strchr(input->config->root->path, '\n'))
 		return error_config_at(err, "/root/path", "the path of the root has a line feed");
 	return 0;
@@ -31,9 +32,11 @@ static int rule_root(const struct input *input, struct error *err)
 static int rule_process(const struct input *input, struct error *err)
 {
 	if (!input->config->process)
-		return error_config_at(err, "/process", "process must be specified");
+		return error_coded(err, CRL_MISSING_MEMBER,
+				   error_config_at(err, "/process", "process must be specified"));
 	if (input->config->process->args.n == 0)
-		return error_config_at(err, "/process/args", "args must not be empty");
+		return error_coded(err, CRL_MISSING_MEMBER,
+				   error_config_at(err, "/process/args", "args must not be empty"));
 	return 0;
 }
 
@@ -58,12 +61,15 @@ static int rule_uts(const struct input *input, struct error *err)
 	if (has_namespace(input, OCI_NAMESPACE_UTS))
 		return 0;
 	if (is_set(input->config->hostname))
-		return error_config_at(err, "/hostname",
-				       "cannot set the host name without a private UTS namespace");
+		return error_coded(
+		    err, CRL_NEEDS_NAMESPACE,
+		    error_config_at(err, "/hostname",
+				    "cannot set the host name without a private UTS namespace"));
 	if (is_set(input->config->domainname))
-		return error_config_at(
-		    err, "/domainname",
-		    "cannot set the domain name without a private UTS namespace");
+		return error_coded(
+		    err, CRL_NEEDS_NAMESPACE,
+		    error_config_at(err, "/domainname",
+				    "cannot set the domain name without a private UTS namespace"));
 	return 0;
 }
 
@@ -88,8 +94,10 @@ static int rule_mount_namespace(const struct input *input, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
 		if (!needs[i].asked)
 			continue;
-		error_config_at(err, needs[i].where, "%s cannot be had without a mount namespace",
-				needs[i].what);
+		error_coded(err, CRL_NEEDS_NAMESPACE,
+			    error_config_at(err, needs[i].where,
+					    "%s cannot be had without a mount namespace",
+					    needs[i].what));
 		return error_hint(err, "add { \"type\": \"mount\" } to linux.namespaces");
 	}
 	return 0;
@@ -101,25 +109,31 @@ static int rule_user_namespace(const struct input *input, struct error *err)
 	const struct oci_namespace *user = namespace_entry(oci_linux, OCI_NAMESPACE_USER);
 
 	if (!user && oci_linux->uid_mappings.n > 0)
-		return error_config_at(
-		    err, "/linux/uidMappings",
-		    "user namespace mappings specified, but user namespace isn't "
-		    "enabled in the config");
+		return error_coded(
+		    err, CRL_USER_NAMESPACE,
+		    error_config_at(err, "/linux/uidMappings",
+				    "user namespace mappings specified, but user namespace isn't "
+				    "enabled in the config"));
 	if (!user && oci_linux->gid_mappings.n > 0)
-		return error_config_at(
-		    err, "/linux/gidMappings",
-		    "user namespace mappings specified, but user namespace isn't "
-		    "enabled in the config");
+		return error_coded(
+		    err, CRL_USER_NAMESPACE,
+		    error_config_at(err, "/linux/gidMappings",
+				    "user namespace mappings specified, but user namespace isn't "
+				    "enabled in the config"));
 	if (!user || user->path)
 		return 0;
 	if (oci_linux->uid_mappings.n == 0)
-		return error_config_at(err, "/linux/uidMappings",
-				       "user namespaces enabled, but no namespace path to join nor "
-				       "mappings to apply specified");
+		return error_coded(
+		    err, CRL_USER_NAMESPACE,
+		    error_config_at(err, "/linux/uidMappings",
+				    "user namespaces enabled, but no namespace path to join nor "
+				    "mappings to apply specified"));
 	if (oci_linux->gid_mappings.n == 0)
-		return error_config_at(err, "/linux/gidMappings",
-				       "user namespaces enabled, but no namespace path to join nor "
-				       "mappings to apply specified");
+		return error_coded(
+		    err, CRL_USER_NAMESPACE,
+		    error_config_at(err, "/linux/gidMappings",
+				    "user namespaces enabled, but no namespace path to join nor "
+				    "mappings to apply specified"));
 	return 0;
 }
 
@@ -128,7 +142,9 @@ static int rule_rootless(const struct input *input, struct error *err)
 {
 	if (input->facts->is_admin || has_namespace(input, OCI_NAMESPACE_USER))
 		return 0;
-	error_config_at(err, "/linux/namespaces", "rootless container requires user namespaces");
+	error_coded(err, CRL_ROOTLESS_NEEDS_USER_NAMESPACE,
+		    error_config_at(err, "/linux/namespaces",
+				    "rootless container requires user namespaces"));
 	return error_hint(err, "`creel spec --rootless` writes a configuration that has one");
 }
 
@@ -139,11 +155,15 @@ static int rule_time_offsets(const struct input *input, struct error *err)
 	if (input->linux->time_offsets.n == 0 || (entry && !entry->path))
 		return 0;
 	if (entry)
-		return error_config_at(
-		    err, "/linux/timeOffsets",
-		    "time offsets cannot be set in a time namespace that is joined");
-	return error_config_at(err, "/linux/timeOffsets",
-			       "time offsets need a time namespace of the container's own");
+		return error_coded(
+		    err, CRL_NEEDS_NAMESPACE,
+		    error_config_at(
+			err, "/linux/timeOffsets",
+			"time offsets cannot be set in a time namespace that is joined"));
+	return error_coded(
+	    err, CRL_NEEDS_NAMESPACE,
+	    error_config_at(err, "/linux/timeOffsets",
+			    "time offsets need a time namespace of the container's own"));
 }
 
 static int rule_net_devices(const struct input *input, struct error *err)
@@ -151,11 +171,15 @@ static int rule_net_devices(const struct input *input, struct error *err)
 	if (input->linux->net_devices.n == 0)
 		return 0;
 	if (!has_namespace(input, OCI_NAMESPACE_NETWORK))
-		return error_config_at(err, "/linux/netDevices",
-				       "network devices need a network namespace to be moved into");
+		return error_coded(
+		    err, CRL_NEEDS_NAMESPACE,
+		    error_config_at(err, "/linux/netDevices",
+				    "network devices need a network namespace to be moved into"));
 	if (!input->facts->is_admin)
-		return error_config_at(err, "/linux/netDevices",
-				       "network devices cannot be moved by an unprivileged user");
+		return error_coded(
+		    err, CRL_UNSUPPORTED,
+		    error_config_at(err, "/linux/netDevices",
+				    "network devices cannot be moved by an unprivileged user"));
 	return 0;
 }
 
@@ -167,13 +191,17 @@ static int rule_labels(const struct input *input, struct error *err)
 	if (!process)
 		return 0;
 	if (is_set(process->apparmor_profile) && !input->facts->apparmor)
-		return error_config_at(err, "/process/apparmorProfile",
-				       "an AppArmor profile is given, but AppArmor is not enabled "
-				       "on this host");
+		return error_coded(
+		    err, CRL_NO_LSM,
+		    error_config_at(err, "/process/apparmorProfile",
+				    "an AppArmor profile is given, but AppArmor is not enabled "
+				    "on this host"));
 	if (is_set(process->selinux_label) && !input->facts->selinux)
-		return error_config_at(err, "/process/selinuxLabel",
-				       "selinux label is specified in config, but selinux is "
-				       "disabled or not supported");
+		return error_coded(
+		    err, CRL_NO_LSM,
+		    error_config_at(err, "/process/selinuxLabel",
+				    "selinux label is specified in config, but selinux is "
+				    "disabled or not supported"));
 	if (is_set(input->linux->mount_label) && !input->facts->selinux)
 		findings_say(input->request->findings, FINDING_WARNING, "/linux/mountLabel",
 			     "the label is ignored: SELinux is not enabled on this host");
@@ -222,8 +250,11 @@ static int check_sysctl(const struct input *input, const char *key, struct error
 	const char *where = pointer_key(input->arena, "/linux/sysctl", key);
 
 	if (sysctl_matches(key, "kernel.hostname")) {
-		error_config_at(err, where,
-				"sysctl \"%s\" conflicts with the host name of the container", key);
+		error_coded(
+		    err, CRL_SYSCTL_KEY,
+		    error_config_at(err, where,
+				    "sysctl \"%s\" conflicts with the host name of the container",
+				    key));
 		return error_hint(err, "set /hostname instead");
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(sysctl_rows); i++) {
@@ -234,14 +265,22 @@ static int check_sysctl(const struct input *input, const char *key, struct error
 		if (has_namespace(input, row->type))
 			return 0;
 		if (row->type == OCI_NAMESPACE_NETWORK)
-			return error_config_at(
-			    err, where, "sysctl \"%s\" not allowed in host network namespace", key);
-		return error_config_at(
-		    err, where, "sysctl \"%s\" needs a namespace of type %s in linux.namespaces",
-		    key, row->namespace);
+			return error_coded(
+			    err, CRL_NEEDS_NAMESPACE,
+			    error_config_at(err, where,
+					    "sysctl \"%s\" not allowed in host network namespace",
+					    key));
+		return error_coded(
+		    err, CRL_NEEDS_NAMESPACE,
+		    error_config_at(
+			err, where,
+			"sysctl \"%s\" needs a namespace of type %s in linux.namespaces", key,
+			row->namespace));
 	}
-	return error_config_at(err, where, "sysctl \"%s\" is not in a separate kernel namespace",
-			       key);
+	return error_coded(err, CRL_SYSCTL_KEY,
+			   error_config_at(err, where,
+					   "sysctl \"%s\" is not in a separate kernel namespace",
+					   key));
 }
 
 static int rule_sysctl(const struct input *input, struct error *err)
@@ -264,8 +303,10 @@ static int rule_mount_context(const struct input *input, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (text_equal(kind, kinds[i]))
 			return 0;
-	return error_config_at(err, "/annotations/run.oci.mount_context_type",
-			       "\"%s\" is not context, fscontext, defcontext or rootcontext", kind);
+	return error_coded(
+	    err, CRL_MOUNT_OPTION,
+	    error_config_at(err, "/annotations/run.oci.mount_context_type",
+			    "\"%s\" is not context, fscontext, defcontext or rootcontext", kind));
 }
 
 /* The order is that of the messages a user sees first: what is missing, then what does not fit. */

@@ -40,21 +40,28 @@ static int check_path(const char *path, struct error *err)
 	const char *rest = path[0] == '/' ? path + 1 : path;
 
 	if (strlen(path) > PATH_LENGTH_MAX)
-		return error_config_at(err, "/linux/cgroupsPath",
-				       "the path is longer than %d bytes", PATH_LENGTH_MAX);
+		return error_coded(err, CRL_CGROUP_PATH,
+				   error_config_at(err, "/linux/cgroupsPath",
+						   "the path is longer than %d bytes",
+						   PATH_LENGTH_MAX));
 	for (;;) {
 		size_t n = strcspn(rest, "/");
 
 		if (n == 0)
-			return error_config_at(
-			    err, "/linux/cgroupsPath",
-			    "\"%s\" has an empty part, or is the root of all cgroups", path);
+			return error_coded(
+			    err, CRL_CGROUP_PATH,
+			    error_config_at(
+				err, "/linux/cgroupsPath",
+				"\"%s\" has an empty part, or is the root of all cgroups", path));
 		if ((n == 1 && rest[0] == '.') || (n == 2 && rest[0] == '.' && rest[1] == '.'))
-			return error_config_at(err, "/linux/cgroupsPath",
-					       "\"%s\" has a part \"%.*s\"", path, (int)n, rest);
+			return error_coded(err, CRL_CGROUP_PATH,
+					   error_config_at(err, "/linux/cgroupsPath",
+							   "\"%s\" has a part \"%.*s\"", path,
+							   (int)n, rest));
 		if (memchr(rest, '\n', n))
-			return error_config_at(err, "/linux/cgroupsPath",
-					       "the path has a line feed");
+			return error_coded(
+			    err, CRL_CGROUP_PATH,
+			    error_config_at(err, "/linux/cgroupsPath", "the path has a line feed"));
 		if (rest[n] == '\0')
 			return 0;
 		rest += n + 1;
@@ -144,6 +151,7 @@ static int refuse_limits(const struct plan_cgroup *plan, const char *why, struct
 	const struct cgroup_write *write = &plan->writes.items[0];
 
 	error_unsupported(err, "%s cannot be written: %s", write->file, why);
+	error_code(err, CRL_NO_CGROUP2);
 	return error_at(err, write->where);
 }
 

@@ -71,14 +71,18 @@ static int check_proc(const struct mount_op *op, const char *where, struct error
 		if (op->kind == MOUNT_BIND || op->kind == MOUNT_REMOUNT ||
 		    text_equal(op->type, "proc"))
 			return 0;
-		return error_config_at(
-		    err, where, "\"/proc\" cannot be mounted because it is not of type proc");
+		return error_coded(
+		    err, CRL_MOUNT_PLACE,
+		    error_config_at(err, where,
+				    "\"/proc\" cannot be mounted because it is not of type proc"));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(proc_files); i++)
 		if (strcmp(op->target, proc_files[i]) == 0)
 			return 0;
-	return error_config_at(err, where, "\"%s\" cannot be mounted because it is inside /proc",
-			       op->target);
+	return error_coded(err, CRL_MOUNT_PLACE,
+			   error_config_at(err, where,
+					   "\"%s\" cannot be mounted because it is inside /proc",
+					   op->target));
 }
 
 static int plan_target(const struct input *input, const struct oci_mount *mount,
@@ -92,8 +96,10 @@ static int plan_target(const struct input *input, const struct oci_mount *mount,
 			     mount->destination);
 	op->target = mount_destination(input->arena, mount->destination);
 	if (strcmp(op->target, "/") == 0)
-		return error_config_at(err, where,
-				       "the container's root cannot be a mount's destination");
+		return error_coded(
+		    err, CRL_MOUNT_PLACE,
+		    error_config_at(err, where,
+				    "the container's root cannot be a mount's destination"));
 	return check_proc(op, where, err);
 }
 
@@ -122,7 +128,8 @@ static int plan_source(const struct input *input, const struct oci_mount *mount,
 	if (op->kind != MOUNT_BIND)
 		return 0;
 	if (!mount->source || mount->source[0] == '\0')
-		return error_config_at(err, where, "a bind mount needs a source");
+		return error_coded(err, CRL_MISSING_MEMBER,
+				   error_config_at(err, where, "a bind mount needs a source"));
 	if (mount->source[0] != '/')
 		op->source =
 		    text_format(input->arena, "%s/%s", input->request->bundle, mount->source);
@@ -134,14 +141,17 @@ static int check_type(const struct input *input, const struct mount_op *op, stru
 	if (op->kind != MOUNT_NEW)
 		return 0;
 	if (!op->type || op->type[0] == '\0')
-		return error_config_at(err, pointer_key(input->arena, op->where, "type"),
-				       "a mount needs a type, or the option bind");
+		return error_coded(err, CRL_MISSING_MEMBER,
+				   error_config_at(err,
+						   pointer_key(input->arena, op->where, "type"),
+						   "a mount needs a type, or the option bind"));
 	if (strcmp(op->type, "sysfs") != 0 || !namespace_is_new(input->linux, OCI_NAMESPACE_USER) ||
 	    namespace_entry(input->linux, OCI_NAMESPACE_NETWORK))
 		return 0;
-	error_config_at(
-	    err, op->where,
-	    "sysfs cannot be mounted in a user namespace without a network namespace of its own");
+	error_coded(err, CRL_NEEDS_NAMESPACE,
+		    error_config_at(err, op->where,
+				    "sysfs cannot be mounted in a user namespace without a network "
+				    "namespace of its own"));
 	return error_hint(
 	    err,
 	    "bind the host's: type none, source /sys, options rbind, nosuid, noexec, nodev, ro");
@@ -162,10 +172,12 @@ static int check_ids(const struct mount_op *op, const struct idmap *maps, struct
 		if (idmap_lookup(is_uid ? maps->uids : maps->gids,
 				 is_uid ? maps->uids_n : maps->gids_n, id, &outside))
 			continue;
-		return error_config_at(err, op->option_where.items[i],
-				       "cannot specify %.3s=%llu mount option: the id is not "
-				       "mapped in the user namespace",
-				       text, (unsigned long long)id);
+		return error_coded(
+		    err, CRL_NOT_MAPPED,
+		    error_config_at(err, op->option_where.items[i],
+				    "cannot specify %.3s=%llu mount option: the id is not "
+				    "mapped in the user namespace",
+				    text, (unsigned long long)id));
 	}
 	return 0;
 }
@@ -248,10 +260,13 @@ static void plan_flags(const struct input *input, struct mount_op *op)
 static int check_flags(const struct mount_op *op, struct error *err)
 {
 	if (op->flags & MOUNT_COPY_UP && !is_filesystem(op, "tmpfs"))
-		return error_config_at(err, op->where,
-				       "tmpcopyup is for mounts of type tmpfs only");
+		return error_coded(
+		    err, CRL_MOUNT_OPTION,
+		    error_config_at(err, op->where, "tmpcopyup is for mounts of type tmpfs only"));
 	if (op->idmap && op->kind != MOUNT_BIND && op->kind != MOUNT_NEW)
-		return error_config_at(err, op->where, "this kind of mount cannot be idmapped");
+		return error_coded(
+		    err, CRL_MOUNT_OPTION,
+		    error_config_at(err, op->where, "this kind of mount cannot be idmapped"));
 	return 0;
 }
 

@@ -174,15 +174,19 @@ static int filesystem_option(struct arena *arena, struct mount_op *op, const cha
 	if (text[0] == '\0')
 		return 0;
 	if (op->kind == MOUNT_BIND)
-		return error_config_at(err, where,
-				       "bind mounts cannot have any filesystem-specific options "
-				       "applied: \"%s\"",
-				       text);
+		return error_coded(
+		    err, CRL_MOUNT_OPTION,
+		    error_config_at(err, where,
+				    "bind mounts cannot have any filesystem-specific options "
+				    "applied: \"%s\"",
+				    text));
 	if (op->kind == MOUNT_REMOUNT)
-		return error_config_at(err, where,
-				       "a remount changes the flags of a mount, not \"%s\" of its "
-				       "filesystem",
-				       text);
+		return error_coded(
+		    err, CRL_MOUNT_OPTION,
+		    error_config_at(err, where,
+				    "a remount changes the flags of a mount, not \"%s\" of its "
+				    "filesystem",
+				    text));
 	add_option(arena, op, text, where);
 	return 0;
 }
@@ -322,9 +326,11 @@ static int plan_idmap(struct arena *arena, const struct oci_mount *mount, const 
 	if (text) {
 		if (inline_map(arena, text, maps, map))
 			return 0;
-		return error_config_at(
-		    err, where, "\"%s\" is not a mapping such as uids=0-1000-1;gids=0-1000-1",
-		    text);
+		return error_coded(
+		    err, CRL_MOUNT_OPTION,
+		    error_config_at(err, where,
+				    "\"%s\" is not a mapping such as uids=0-1000-1;gids=0-1000-1",
+				    text));
 	}
 	if (mount->uid_mappings.n > 0) {
 		map->uids = idmap_ranges(arena, &mount->uid_mappings);
@@ -337,9 +343,11 @@ static int plan_idmap(struct arena *arena, const struct oci_mount *mount, const 
 		op->idmap = maps;
 		return 0;
 	}
-	error_config_at(err, where,
-			"an idmapped mount needs uidMappings and gidMappings, or a new user "
-			"namespace to take them from");
+	error_coded(
+	    err, CRL_MOUNT_OPTION,
+	    error_config_at(err, where,
+			    "an idmapped mount needs uidMappings and gidMappings, or a new user "
+			    "namespace to take them from"));
 	return error_hint(err, "give the mount uidMappings and gidMappings of its own");
 }
 

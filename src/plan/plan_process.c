@@ -179,10 +179,14 @@ static void set_variable(struct arena *arena, struct strings *env, const char *t
 static int check_variable(const char *text, const char *where, struct error *err)
 {
 	if (!strchr(text, '='))
-		return error_config_at(err, where, "invalid environment variable: missing '='");
+		return error_coded(
+		    err, CRL_ENVIRONMENT,
+		    error_config_at(err, where, "invalid environment variable: missing '='"));
 	if (text[0] == '=')
-		return error_config_at(err, where,
-				       "invalid environment variable: name cannot be empty");
+		return error_coded(
+		    err, CRL_ENVIRONMENT,
+		    error_config_at(err, where,
+				    "invalid environment variable: name cannot be empty"));
 	return 0;
 }
 
@@ -243,8 +247,10 @@ static int check_mapped(const struct target *to, const struct idmap_range *range
 
 	if (!to->context->maps || idmap_lookup(ranges, n, id, &outside))
 		return 0;
-	error_config_at(err, at(to, pointer), "cannot %s to unmapped %.3s %llu in user namespace",
-			what, what + strlen("set"), (unsigned long long)id);
+	error_coded(err, CRL_NOT_MAPPED,
+		    error_config_at(err, at(to, pointer),
+				    "cannot %s to unmapped %.3s %llu in user namespace", what,
+				    what + strlen("set"), (unsigned long long)id));
 	return error_hint(err, "map it in linux.%.3sMappings", what + strlen("set"));
 }
 
@@ -269,8 +275,10 @@ static int plan_groups(const struct target *to, struct error *err)
 		return 0;
 	}
 	if (!can_set_groups(to))
-		return error_config_at(err, at(to, "/user/additionalGids"),
-				       "cannot set any additional groups in a rootless container");
+		return error_coded(
+		    err, CRL_NOT_MAPPED,
+		    error_config_at(err, at(to, "/user/additionalGids"),
+				    "cannot set any additional groups in a rootless container"));
 	to->plan->groups = arena_array(to->arena, user->additional_gids.n, sizeof(gid_t));
 	for (size_t i = 0; i < user->additional_gids.n; i++) {
 		uint64_t gid = user->additional_gids.items[i];
@@ -410,7 +418,9 @@ int plan_process(struct arena *arena, const struct oci_process *process,
 
 	*plan = (struct plan_process){ .where = context->where };
 	if (process->args.n == 0)
-		return error_config_at(err, at(&to, "/args"), "args must not be empty");
+		return error_coded(
+		    err, CRL_MISSING_MEMBER,
+		    error_config_at(err, at(&to, "/args"), "args must not be empty"));
 	plan->args = process->args;
 	plan->cwd = process->cwd;
 	plan->no_new_privileges = process->no_new_privileges;

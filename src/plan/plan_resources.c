@@ -106,11 +106,15 @@ static int plan_swap(const struct target *to, const struct oci_memory *memory, s
 	if (swap == 0)
 		return 0;
 	if (swap > 0 && limit == 0)
-		return error_config_at(err, where, "unable to set swap limit without memory limit");
+		return error_coded(
+		    err, CRL_SWAP,
+		    error_config_at(err, where, "unable to set swap limit without memory limit"));
 	if (swap > 0 && limit > 0) {
 		if (swap < limit)
-			return error_config_at(err, where,
-					       "memory+swap limit should be >= memory limit");
+			return error_coded(
+			    err, CRL_SWAP,
+			    error_config_at(err, where,
+					    "memory+swap limit should be >= memory limit"));
 		swap -= limit;
 	}
 	value = swap < 0 ? "max" : text_format(to->arena, "%lld", (long long)swap);

@@ -64,16 +64,20 @@ int plan_seccomp(struct arena *arena, const struct oci_seccomp *seccomp, const c
 	plan->program.flags = filter_flags(seccomp, plan->program.notify);
 	if (plan->program.notify) {
 		if (!seccomp->listener_path)
-			return error_config_at(err, where, "SCMP_ACT_NOTIFY needs a listenerPath");
+			return error_coded(
+			    err, CRL_SECCOMP_PROFILE,
+			    error_config_at(err, where, "SCMP_ACT_NOTIFY needs a listenerPath"));
 		plan->listener_path = seccomp->listener_path;
 		plan->listener_metadata = seccomp->listener_metadata;
 	}
 	archs = plan_seccomp_rules(arena, seccomp, &n);
 	if (plan_seccomp_program(arena, archs, n, &plan->program) < 0)
-		return error_config_at(
-		    err, where,
-		    "the filter needs more than the %d instructions that the kernel takes",
-		    BPF_MAXINSNS);
+		return error_coded(
+		    err, CRL_SECCOMP_PROFILE,
+		    error_config_at(
+			err, where,
+			"the filter needs more than the %d instructions that the kernel takes",
+			BPF_MAXINSNS));
 	return 0;
 }
 

@@ -51,12 +51,16 @@ static int check_unit(const char *unit, struct error *err)
 	size_t n = strlen(unit);
 
 	if (n > UNIT_NAME_MAX)
-		return error_config_at(err, where_path,
-				       "the unit's name has %zu bytes, systemd takes %d", n,
-				       UNIT_NAME_MAX);
+		return error_coded(
+		    err, CRL_CGROUP_PATH,
+		    error_config_at(err, where_path,
+				    "the unit's name has %zu bytes, systemd takes %d", n,
+				    UNIT_NAME_MAX));
 	if (unit[strspn(unit, UNIT_NAME_CHARS)] != '\0' || unit[0] == '-' || unit[0] == '.')
-		return error_config_at(err, where_path,
-				       "\"%s\" cannot be the name of a systemd unit", unit);
+		return error_coded(err, CRL_CGROUP_PATH,
+				   error_config_at(err, where_path,
+						   "\"%s\" cannot be the name of a systemd unit",
+						   unit));
 	return 0;
 }
 
@@ -71,7 +75,9 @@ static int check_slice(const char *slice, struct error *err)
 		return 0;
 	if (!text_ends_with(slice, suffix) || n == strlen(suffix) || strchr(slice, '/') ||
 	    slice[0] == '-' || strstr(slice, "--") || strstr(slice, "-.slice"))
-		return error_config_at(err, where_path, "invalid slice name: %s", slice);
+		return error_coded(
+		    err, CRL_CGROUP_PATH,
+		    error_config_at(err, where_path, "invalid slice name: %s", slice));
 	return check_unit(slice, err);
 }
 
@@ -104,14 +110,18 @@ static int plan_unit(const struct input *input, struct plan_cgroup *plan, struct
 	else
 		plan->where = where_path;
 	if (!split_path(input->arena, path, parts))
-		return error_config_at(
-		    err, where_path,
-		    "expected cgroupsPath to be of format \"slice:prefix:name\" for "
-		    "systemd cgroups, got \"%s\" instead",
-		    path);
+		return error_coded(
+		    err, CRL_CGROUP_PATH,
+		    error_config_at(
+			err, where_path,
+			"expected cgroupsPath to be of format \"slice:prefix:name\" for "
+			"systemd cgroups, got \"%s\" instead",
+			path));
 	if (parts[2][0] == '\0')
-		return error_config_at(err, where_path, "the name of the unit is empty in \"%s\"",
-				       path);
+		return error_coded(err, CRL_CGROUP_PATH,
+				   error_config_at(err, where_path,
+						   "the name of the unit is empty in \"%s\"",
+						   path));
 	plan->slice = parts[0];
 	if (plan->slice[0] == '\0')
 		plan->slice = is_user_manager(input) ? "user.slice" : "system.slice";
@@ -162,8 +172,11 @@ static void plan_oom_policy(const struct input *input, struct plan_cgroup *plan)
 int plan_systemd(const struct input *input, struct plan_cgroup *plan, struct error *err)
 {
 	if (!input->facts->systemd) {
-		error_unsupported(
-		    err, "systemd not running on this host, cannot use systemd cgroups manager");
+		error_coded(
+		    err, CRL_NO_SYSTEMD,
+		    error_unsupported(
+			err,
+			"systemd not running on this host, cannot use systemd cgroups manager"));
 		return error_hint(err, "leave out --systemd-cgroup");
 	}
 	if (plan_unit(input, plan, err) < 0)

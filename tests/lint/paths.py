@@ -49,7 +49,7 @@ ALLOWED = {
                              "unlink": "the pid file, an operator's path"},
     "src/container/fault.c": {"open": "the environment of a test build; not in any other"},
     "src/container/init.c": {"open": "the rootfs, an operator's path, where there is no mount namespace"},
-    "src/container/program.c": {"open": "the program after a failed execve, with the user's rights"},
+    "src/container/program_explain.c": {"open": "the program after a failed execve, with the user's rights"},
     "src/container/hooks.c": {"chdir": "the bundle, or \"/\""},
 }
 

@@ -95,8 +95,9 @@ static void test_decorators_keep_what_is_there(void **state)
 	check(error_hint(&err, "try %d", 1) == -1);
 	check(error_hint(&err, "try %d", 2) == -1);
 	check_text(err.hint, "try 2");
-	check(error_code(&err, 2031) == -1);
-	check_int(err.code, 2031);
+	check(error_code(&err, CRL_MOUNT) == -1);
+	check(error_code(&err, CRL_LABEL) == -1);
+	check_int(err.code, CRL_MOUNT);
 	check_text(err.what, "no");
 }
 

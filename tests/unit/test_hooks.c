@@ -162,18 +162,28 @@ static void test_a_failure_names_hook_and_output(void **state)
 	check_has(err.what, "createRuntime");
 	check_has(err.what, "#0");
 	check_has(err.what, "/bin/sh");
-	check_has(err.what, "exit status 3");
-	check_has(err.what, "no such network");
+	check_has(err.what, "exit status 3 after ");
+	check_has(err.what, " ms, output: no such network");
+	check_int(err.code, CRL_HOOK_FAILED);
 	check_text(err.where, "/hooks/createRuntime/0");
 
 	script(&hooks, "kill -SEGV $$");
 	check_int(run(&hooks, &err), -1);
 	check_has(err.what, "SIGSEGV");
+	check_int(err.code, CRL_HOOK_FAILED);
+
+	/* A hook that is there and says 127 itself has failed, and is not missing. */
+	script(&hooks, "exit 127");
+	check_int(run(&hooks, &err), -1);
+	check_int(err.code, CRL_HOOK_FAILED);
 
 	script(&hooks, "");
 	hooks.hook.path = (char *)"/nonexistent/hook";
 	check_int(run(&hooks, &err), -1);
-	check_has(err.what, "No such file");
+	check_has(err.what, "cannot execute `/nonexistent/hook`");
+	check_int(err.errnum, ENOENT);
+	check_int(err.code, CRL_HOOK_MISSING);
+	check_text(err.where, "/hooks/createRuntime/0/path");
 }
 
 static void test_the_first_failure_ends_the_list(void **state)

@@ -251,14 +251,14 @@ static void test_final_error_as_text(void **state)
 	int saved = catch_stderr();
 
 	(void)state;
-	error_code(&err, 2031);
+	error_code(&err, CRL_MOUNT_SOURCE);
 	open_log(path, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 	log_error(&err);
 	check_has(restore_stderr(saved), "creel: mounting /data");
 	check_text(
 	    without_time(logged()),
 	    "time=\"<time>\" level=error msg=\"mounting /data: cannot open /srv/\\\"data\\\": "
-	    "no such file or directory (config.json:12 /mounts/7/source) [CRL-2031]\"\n");
+	    "no such file or directory (config.json:12 /mounts/7/source) [CRL-5101]\"\n");
 }
 
 static void test_final_error_on_stderr(void **state)

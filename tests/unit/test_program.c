@@ -2,6 +2,7 @@
  * may be anything. */
 #include "check.h"
 
+#include <elf.h>
 #include <errno.h>
 
 #include <creel/become.h>
@@ -114,10 +115,23 @@ static void test_without_the_right_it_is_permission_denied(void **state)
 	room_close(&inside.room);
 }
 
+static void check_why(struct inside *inside, const char *program, int errnum, enum crl code,
+		      const char *what)
+{
+	struct error err = { 0 };
+
+	inside->become.program = program;
+	check_int(become_explain_exec(&inside->become, errnum, &err), -1);
+	check_text(err.what, what);
+	check_int(err.errnum, errnum);
+	check_int(err.code, code);
+	check_text(err.call, "execve");
+	check_text(err.where, "/process/args/0");
+}
+
 static void test_why_execve_failed(void **state)
 {
 	struct inside inside;
-	struct error err = { 0 };
 
 	(void)state;
 	inside_open(&inside);
@@ -125,19 +139,107 @@ static void test_why_execve_failed(void **state)
 	write_file(&inside, "lost", "#!/no/such/interpreter -x\n", 0755);
 	write_file(&inside, "empty", "", 0755);
 	write_file(&inside, "text", "hello\n", 0755);
-	inside.become.program = "dos";
-	become_explain_exec(&inside.become, ENOENT, &err);
-	check_has(err.hint, "carriage return");
-	check_text(err.call, "execve");
-	inside.become.program = "lost";
-	become_explain_exec(&inside.become, ENOENT, &err);
-	check_has(err.hint, "its interpreter /no/such/interpreter does not");
-	inside.become.program = "empty";
-	become_explain_exec(&inside.become, ENOEXEC, &err);
-	check_has(err.hint, "empty");
-	inside.become.program = "text";
-	become_explain_exec(&inside.become, ENOEXEC, &err);
-	check_has(err.hint, "neither a program nor a script");
+	write_file(&inside, "mark", "\xef\xbb\xbf#!/bin/sh\n", 0755);
+	write_file(&inside, "closed", "#!/etc/passwd\n", 0755);
+	check_why(
+	    &inside, "dos", ENOENT, CRL_INTERPRETER_CRLF,
+	    "exec dos: its first line ends in a carriage return (Windows line ends), and there "
+	    "is no \"/bin/sh\\r\"");
+	check_why(&inside, "lost", ENOENT, CRL_INTERPRETER_MISSING,
+		  "exec lost: its interpreter is missing: /no/such/interpreter");
+	check_why(&inside, "empty", ENOEXEC, CRL_NOT_A_PROGRAM, "exec empty: it is empty");
+	check_why(&inside, "text", ENOEXEC, CRL_NOT_A_PROGRAM,
+		  "exec text: it is neither a program nor a script with a #! line");
+	check_why(&inside, "mark", ENOEXEC, CRL_NOT_A_PROGRAM,
+		  "exec mark: a byte order mark stands before its #!");
+	check_why(&inside, "closed", EACCES, CRL_INTERPRETER_UNUSABLE,
+		  "exec closed: its interpreter cannot be executed: /etc/passwd");
+	check_why(&inside, "none", ENOENT, CRL_SYSTEM, "exec none");
+	room_close(&inside.room);
+}
+
+/* A header of 64 bits for MACHINE, and a segment that names LOADER, unless that is NULL. */
+static void write_elf(struct inside *inside, const char *name, unsigned int machine,
+		      const char *loader)
+{
+	struct {
+		Elf64_Ehdr elf;
+		Elf64_Phdr segment;
+		char loader[64];
+	} program = {
+		.elf = {
+			.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+			.e_type = ET_EXEC,
+			.e_machine = (Elf64_Half)machine,
+			.e_phoff = sizeof(Elf64_Ehdr),
+			.e_phentsize = sizeof(Elf64_Phdr),
+			.e_phnum = 1,
+		},
+		.segment = {
+			.p_type = loader ? PT_INTERP : PT_LOAD,
+			.p_offset = offsetof(typeof(program), loader),
+			.p_filesz = loader ? strlen(loader) + 1 : 0,
+		},
+	};
+	int fd =
+	    openat(inside->room.runtime.root, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0755);
+
+	if (loader)
+		snprintf(program.loader, sizeof(program.loader), "%s", loader);
+	check(fd >= 0 && write(fd, &program, sizeof(program)) == sizeof(program));
+	close(fd);
+}
+
+static void test_programs_are_told_apart_by_their_header(void **state)
+{
+	struct inside inside;
+	char script[200];
+
+	(void)state;
+	inside_open(&inside);
+	write_elf(&inside, "musl", EM_X86_64, "/lib/ld-musl-none.so.1");
+	write_elf(&inside, "arm", EM_AARCH64, NULL);
+	write_elf(&inside, "odd", 0x7777, NULL);
+	check_why(&inside, "musl", ENOENT, CRL_LOADER_MISSING,
+		  "exec musl: its dynamic loader is missing: /lib/ld-musl-none.so.1");
+	check_why(&inside, "odd", ENOEXEC, CRL_OTHER_MACHINE,
+		  "exec odd: it is built for another machine");
+#ifndef __aarch64__
+	check_why(&inside, "arm", ENOEXEC, CRL_OTHER_MACHINE, "exec arm: it is built for aarch64");
+#endif
+	snprintf(script, sizeof(script), "#!%s/musl -x\n", inside.room.path);
+	write_file(&inside, "script", script, 0755);
+	check_why(&inside, "script", ENOENT, CRL_LOADER_MISSING,
+		  "exec script: the dynamic loader of its interpreter is missing: "
+		  "/lib/ld-musl-none.so.1");
+	snprintf(script, sizeof(script), "#! %s/odd\n", inside.room.path);
+	write_file(&inside, "script", script, 0755);
+	check_why(&inside, "script", ENOEXEC, CRL_OTHER_MACHINE,
+		  "exec script: its interpreter is built for another machine");
+	room_close(&inside.room);
+}
+
+/* Each a header that lies about where things are. */
+static void test_a_hostile_header_is_only_not_explained(void **state)
+{
+	struct inside inside;
+	Elf64_Ehdr elf = {
+		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_phnum = 0xffff,
+	};
+	static const uint64_t offsets[] = { 0, 1, 4096, INT64_MAX, UINT64_MAX };
+
+	(void)state;
+	inside_open(&inside);
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		int fd = openat(inside.room.runtime.root, "lies",
+				O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0755);
+
+		elf.e_phoff = offsets[i];
+		check(fd >= 0 && write(fd, &elf, sizeof(elf)) == sizeof(elf));
+		close(fd);
+		check_why(&inside, "lies", ENOENT, CRL_PROGRAM_MISSING, "exec lies");
+	}
 	room_close(&inside.room);
 }
 
@@ -185,6 +287,8 @@ int main(void)
 		cmocka_unit_test(test_a_name_is_looked_up_in_path),
 		cmocka_unit_test(test_without_the_right_it_is_permission_denied),
 		cmocka_unit_test(test_why_execve_failed),
+		cmocka_unit_test(test_programs_are_told_apart_by_their_header),
+		cmocka_unit_test(test_a_hostile_header_is_only_not_explained),
 		cmocka_unit_test(test_home),
 	};
 
