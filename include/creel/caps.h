@@ -17,11 +17,11 @@ struct caps {
 
 /* Drops from the bounding set what CAPS->bounding does not have; needs CAP_SETPCAP, so before the
  * ids change. */
-int caps_drop_bounding(const struct caps *caps, int last, struct error *err) must_check;
+int caps_drop_bounding(const struct caps *caps, struct error *err) must_check;
 /* After the ids changed (with PR_SET_KEEPCAPS): sets effective, permitted, inheritable and then
  * ambient, and reads them back. */
 int caps_apply(const struct caps *caps, int last, struct error *err) must_check;
 /* The last capability of this kernel. */
-int caps_last(int procfs);
+int caps_last(void);
 /* Our own sets. */
 int caps_read(struct caps *caps, struct error *err) must_check;

@@ -11,10 +11,8 @@
 
 #include <creel/error.h>
 #include <creel/log.h>
-#include <creel/procfs.h>
-#include <creel/text.h>
 
-/* What Linux 5.14 has, for when /proc/sys/kernel/cap_last_cap cannot be read. */
+/* What Linux 5.14 has. */
 #define LAST_OF_BASELINE CAP_CHECKPOINT_RESTORE
 
 static const char *const names[] = {
@@ -92,16 +90,13 @@ static void describe(uint64_t set, char *text, size_t size)
 	}
 }
 
-int caps_last(int procfs)
+int caps_last(void)
 {
-	char text[16];
-	uint64_t last;
+	int last = LAST_OF_BASELINE;
 
-	if (procfs_read(procfs, "sys/kernel/cap_last_cap", text, sizeof(text)) < 0)
-		return LAST_OF_BASELINE;
-	if (!text_parse_uint(text, 63, &last))
-		return LAST_OF_BASELINE;
-	return (int)last;
+	while (last < 63 && prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0)
+		last++;
+	return last;
 }
 
 static int get_sets(struct caps *caps, struct error *err)
@@ -143,10 +138,8 @@ int caps_read(struct caps *caps, struct error *err)
 	return 0;
 }
 
-int caps_drop_bounding(const struct caps *caps, int last, struct error *err)
+int caps_drop_bounding(const struct caps *caps, struct error *err)
 {
-	/* Not only up to LAST, which may be a guess. */
-	(void)last;
 	for (int i = 0; i < 64; i++) {
 		if (caps->bounding & bit(i) || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
 			continue;
