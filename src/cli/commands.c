@@ -188,10 +188,11 @@ enum cgroup_manager cli_cgroup_manager(const struct global_options *global)
 bool cli_rootless_cgroups(const struct cli *cli)
 {
 	const struct optional *rootless = &cli->global->rootless;
+	const struct facts *facts = &cli->runtime.facts;
 
 	if (rootless->set && rootless->value != ROOTLESS_AUTO)
 		return rootless->value == ROOTLESS_TRUE;
-	return cli->runtime.facts.euid != 0 || cli->runtime.facts.in_userns;
+	return facts->euid != 0 || facts->in_userns || !facts->is_admin;
 }
 
 bool cli_has_colour(FILE *out)

@@ -165,12 +165,6 @@ static int plan_disabled(struct plan_cgroup *plan, const char *why, struct error
 	return 0;
 }
 
-static bool is_rootless(const struct input *input)
-{
-	return !input->facts->is_admin || input->facts->euid != 0 || input->facts->in_userns ||
-	       input->request->rootless_cgroups;
-}
-
 static int plan_place(const struct input *input, struct plan_cgroup *plan, struct error *err)
 {
 	if (plan->manager == CGROUP_MANAGER_SYSTEMD)
@@ -184,7 +178,8 @@ static int plan_place(const struct input *input, struct plan_cgroup *plan, struc
 	}
 	if (plan_path(input, plan, err) < 0)
 		return -1;
-	plan->best_effort = is_rootless(input) && !plan->where && plan->writes.n == 0;
+	plan->best_effort =
+	    input->request->rootless_cgroups && !plan->where && plan->writes.n == 0;
 	return 0;
 }
 

@@ -80,6 +80,16 @@ def test_the_whole_life(user):
     user.ok("delete", name)
 
 
+def test_a_cgroup_may_be_demanded(user):
+    bundle = user.bundle("/bin/probe", "true", rootless=True)
+    result = user.run_bundle(bundle)
+    assert result.code == 0, str(result)
+    if not result.err:
+        pytest.skip("this host lets any user make cgroups")
+    user.options = ["--rootless=false"]
+    user.fails("cannot make the cgroup", "run", "--bundle", bundle.path, user.id())
+
+
 def test_spec_rootless_runs(user):
     directory = user.directory / "made"
     directory.mkdir()
