@@ -178,8 +178,7 @@ static int plan_place(const struct input *input, struct plan_cgroup *plan, struc
 	}
 	if (plan_path(input, plan, err) < 0)
 		return -1;
-	plan->best_effort =
-	    input->request->rootless_cgroups && !plan->where && plan->writes.n == 0;
+	plan->best_effort = input->request->rootless_cgroups && !plan->where && plan->writes.n == 0;
 	return 0;
 }
 
