@@ -84,6 +84,15 @@ bool cli_has_colour(FILE *out);
 /* LISTEN_FDS of the caller, when LISTEN_PID is us (sd_listen_fds(3)). */
 unsigned int cli_listen_fds(void);
 
+/*
+ * ACTION on every container whose id matches PATTERN, an extended regular expression that may match
+ * any part of it.  All are tried; the first failure is *ERR, the others are warnings.  No match is
+ * no error.
+ */
+int cli_each_matching(struct cli *cli, const char *pattern,
+		      int (*action)(struct cli *cli, const char *id, struct error *err),
+		      struct error *err) must_check;
+
 extern const struct command command_checkpoint, command_restore;
 extern const struct command command_completion, command_create, command_delete, command_events,
     command_exec, command_explain, command_features, command_kill, command_list, command_pause,

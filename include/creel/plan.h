@@ -112,6 +112,7 @@ struct plan_process {
 	struct strings args;
 	struct strings env; /* complete but for HOME, which needs the container's /etc/passwd */
 	bool needs_home;
+	bool listens; /* LISTEN_PID is its own pid, which only the process itself knows */
 	const char *cwd;
 	bool terminal;
 	uint16_t height, width; /* 0: leave */

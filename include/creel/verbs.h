@@ -46,11 +46,13 @@ struct exec_options {
 	bool no_new_privileges;
 	const char *apparmor_profile;
 	const char *process_label;
-	const char *cgroup; /* sub-cgroup relative to the container's */
+	struct strings cgroups; /* "[CONTROLLER[,...]:]PATH" relative to the container's cgroup */
 	const char *console_socket;
 	const char *pidfd_socket;
 	const char *pid_file;
 	unsigned int preserve_fds;
+	unsigned int listen_fds; /* LISTEN_FDS of the caller, counted before PRESERVE_FDS */
+	const char *listen_names;
 	bool detach;
 	bool ignore_paused;
 };

@@ -8,12 +8,14 @@
 #include <creel/verbs.h>
 
 struct delete_arguments {
-	bool force;
+	bool force, regex;
 };
 
 static const struct option_row delete_rows[] = {
 	O_FLAG(struct delete_arguments, force, "f", "force",
 	       "kill it first when it lives; no error when there is none", .group = "Options"),
+	O_FLAG(struct delete_arguments, regex, "r", "regex",
+	       "ID is a regular expression: every container that it matches"),
 };
 
 static bool is_gone(const struct cli *cli, const char *id)
@@ -24,20 +26,29 @@ static bool is_gone(const struct cli *cli, const char *id)
 	       fstatat(cli->runtime.root, id, &st, AT_SYMLINK_NOFOLLOW) < 0;
 }
 
-static int run(struct cli *cli, struct error *err)
+static int delete_one(struct cli *cli, const char *id, struct error *err)
 {
 	const struct delete_arguments *arguments = cli->options;
-	const char *id = cli->arguments.items[0];
 
 	if (verb_delete(&cli->runtime, id, arguments->force, err) == 0)
 		return 0;
 	/* Engines call it to be sure, also when create never came so far, or another delete was
 	 * faster. */
-	if (!arguments->force || err->kind != ERROR_STATE || !is_gone(cli, id))
+	if ((!arguments->force && !arguments->regex) || err->kind != ERROR_STATE ||
+	    !is_gone(cli, id))
 		return -1;
 	error_ignore(err, "what was to be deleted is not there");
 	*err = (struct error){ 0 };
 	return 0;
+}
+
+static int run(struct cli *cli, struct error *err)
+{
+	const struct delete_arguments *arguments = cli->options;
+	const char *id = cli->arguments.items[0];
+
+	return arguments->regex ? cli_each_matching(cli, id, delete_one, err)
+				: delete_one(cli, id, err);
 }
 
 const struct command command_delete = {

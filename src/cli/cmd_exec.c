@@ -1,6 +1,8 @@
 /* `creel exec`: one more process in a container. */
 #include <creel/cli.h>
 
+#include <stdlib.h>
+
 #include <creel/error.h>
 #include <creel/verbs.h>
 
@@ -28,8 +30,8 @@ static const struct option_row exec_rows[] = {
 	       "no program may raise its privileges"),
 	O_STRING(ARGUMENTS, exec.apparmor_profile, NULL, "apparmor", "PROFILE", "AppArmor profile"),
 	O_STRING(ARGUMENTS, exec.process_label, NULL, "process-label", "LABEL", "SELinux label"),
-	O_STRING(ARGUMENTS, exec.cgroup, NULL, "cgroup", "PATH",
-		 "a cgroup below that of the container"),
+	O_LIST(ARGUMENTS, exec.cgroups, NULL, "cgroup", "[CONTROLLER,...:]PATH",
+	       "a cgroup below that of the container"),
 	O_FLAG(ARGUMENTS, exec.ignore_paused, NULL, "ignore-paused",
 	       "do it in a paused container too: it waits there", .group = "Running it"),
 	O_FLAG(ARGUMENTS, exec.detach, "d", "detach", "return when the process runs"),
@@ -48,7 +50,7 @@ static unsigned int passed_fds(const void *options)
 {
 	const struct exec_arguments *arguments = options;
 
-	return arguments->exec.preserve_fds;
+	return arguments->exec.preserve_fds + cli_listen_fds();
 }
 
 static int run(struct cli *cli, struct error *err)
@@ -61,6 +63,8 @@ static int run(struct cli *cli, struct error *err)
 		.items = cli->arguments.items + 1,
 		.n = cli->arguments.n - 1,
 	};
+	options.listen_fds = cli_listen_fds();
+	options.listen_names = getenv("LISTEN_FDNAMES");
 	options.terminal = arguments->terminal.value;
 	options.terminal_set = arguments->terminal.set;
 	if (options.args.n == 0 && !options.process_file) {

@@ -8,15 +8,17 @@
 #include <creel/verbs.h>
 
 struct kill_arguments {
-	bool all;
+	bool all, regex;
 };
 
 static const struct option_row kill_rows[] = {
 	O_FLAG(struct kill_arguments, all, "a", "all",
 	       "every process of the container, even after its init ended", .group = "Options"),
+	O_FLAG(struct kill_arguments, regex, "r", "regex",
+	       "ID is a regular expression: every running container that it matches"),
 };
 
-static int run(struct cli *cli, struct error *err)
+static int kill_one(struct cli *cli, const char *id, struct error *err)
 {
 	const struct kill_arguments *arguments = cli->options;
 	int signal = SIGTERM;
@@ -24,7 +26,27 @@ static int run(struct cli *cli, struct error *err)
 	if (cli->arguments.n > 1 &&
 	    process_signal_number(cli->arguments.items[1], &signal, err) < 0)
 		return -1;
-	return verb_kill(&cli->runtime, cli->arguments.items[0], signal, arguments->all, err);
+	return verb_kill(&cli->runtime, id, signal, arguments->all, err);
+}
+
+static int kill_running(struct cli *cli, const char *id, struct error *err)
+{
+	if (kill_one(cli, id, err) == 0)
+		return 0;
+	if (err->kind != ERROR_STATE)
+		return -1;
+	error_ignore(err, "what does not run, or is gone by now, was not meant");
+	*err = (struct error){ 0 };
+	return 0;
+}
+
+static int run(struct cli *cli, struct error *err)
+{
+	const struct kill_arguments *arguments = cli->options;
+	const char *id = cli->arguments.items[0];
+
+	return arguments->regex ? cli_each_matching(cli, id, kill_running, err)
+				: kill_one(cli, id, err);
 }
 
 const struct command command_kill = {

@@ -347,12 +347,27 @@ int become_user(struct become *become, struct error *err)
 	return become->stay_dumpable ? process_set_dumpable(true, err) : 0;
 }
 
+/* sd_listen_fds(3): whose descriptors they are; only the process itself knows its pid inside. */
+static void set_listen_pid(struct become *become)
+{
+	struct strings env = { 0 };
+
+	for (size_t i = 0; i < become->env.n; i++)
+		if (!text_starts_with(become->env.items[i], "LISTEN_PID="))
+			strings_add(become->arena, &env, become->env.items[i]);
+	strings_add(become->arena, &env,
+		    text_format(become->arena, "LISTEN_PID=%d", (int)syscall(SYS_getpid)));
+	become->env = env;
+}
+
 int become_program(struct become *become, int control, struct error *err)
 {
 	const struct plan_process *process = become->process;
 	bool late = become->seccomp->program.length > 0 && !loads_filter_early(become) &&
 		    !loads_filter_for_agent(become);
 
+	if (process->listens)
+		set_listen_pid(become);
 	if (message_send(control, MESSAGE_EXEC, 0, -1, err) < 0)
 		return -1;
 	process_reset_signals();

@@ -224,6 +224,8 @@ static int plan(struct exec *exec, struct error *err)
 		.facts = &facts,
 		.new_user_namespace = exec->record.user_namespace,
 		.keep_groups = keep && strcmp(keep, "1") == 0,
+		.listen_fds = exec->options->listen_fds,
+		.listen_names = exec->options->listen_names,
 		.where = exec->options->process_file ? "" : "/process",
 	};
 	const struct oci_linux linux_part = {
@@ -343,6 +345,36 @@ static bool can_enter(const struct exec *exec, const char *path)
 	return faccessat(parent, "cgroup.procs", W_OK, AT_EACCESS) == 0;
 }
 
+/*
+ * The path below the container's cgroup that all of LIST name, or NULL.  runc takes a path for each
+ * controller; version 2 has one hierarchy, so that they must be the same.
+ */
+static const char *sub_cgroup(const struct strings *list, struct error *err)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *text = list->items[i];
+		const char *colon = strchr(text, ':');
+		const char *path = colon ? colon + 1 : text;
+
+		if (colon == text || !*path) {
+			error_usage(err, "invalid --cgroup argument: \"%s\"", text);
+			error_hint(err, "PATH or CONTROLLER[,CONTROLLER...]:PATH, relative to the "
+					"container's cgroup");
+			return NULL;
+		}
+		path += strspn(path, "/");
+		if (found && strcmp(found, path) != 0) {
+			error_unsupported(err, "cgroup version 2 has one hierarchy: a process "
+					       "cannot be in two cgroups of it");
+			return NULL;
+		}
+		found = path;
+	}
+	return found;
+}
+
 static int open_cgroup(struct exec *exec, struct error *err)
 {
 	struct runtime *runtime = exec->runtime;
@@ -351,9 +383,13 @@ static int open_cgroup(struct exec *exec, struct error *err)
 
 	if (!own || runtime->cgroup_root < 0)
 		return 0;
-	if (exec->options->cgroup) {
-		path = text_format(runtime->arena, "%s/%s", own,
-				   exec->options->cgroup + strspn(exec->options->cgroup, "/"));
+	if (exec->options->cgroups.n > 0) {
+		const char *sub = sub_cgroup(&exec->options->cgroups, err);
+
+		if (!sub)
+			return -1;
+		if (*sub)
+			path = text_format(runtime->arena, "%s/%s", own, sub);
 	} else {
 		char *inits = init_cgroup(exec);
 
@@ -428,5 +464,6 @@ int exec_load(struct exec *exec, struct error *err)
 		.preserve_fds = exec->options->preserve_fds,
 		.in_userns = exec->namespaces & CLONE_NEWUSER,
 	};
+	exec->become.preserve_fds += exec->options->listen_fds;
 	return 0;
 }

@@ -2,6 +2,7 @@
  * are sums. */
 #include "update_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,43 @@ static void complete_memory(int cgroup, struct oci_memory *memory)
 		memory->limit = (struct optional){ .set = true, .value = (int64_t)limit };
 }
 
+static bool is_listed(const struct oci_block_io *io, int64_t major, int64_t minor)
+{
+	list_each (const struct oci_weight_device, device, &io->weight_device)
+		if (device->major.value == major && device->minor.value == minor)
+			return true;
+	return false;
+}
+
+/* With a new weight for all, BFQ forgets those of single devices; what is absent must stay. */
+static void complete_weights(struct arena *arena, int cgroup, struct oci_block_io *io)
+{
+	char *rest = cgroup_read(arena, cgroup, "io.bfq.weight");
+	struct oci_weight_device *items;
+	size_t lines = 1, n = io->weight_device.n;
+
+	if (!rest || io->weight.value == 0)
+		return;
+	for (const char *c = rest; *c; c++)
+		lines += *c == '\n';
+	items = arena_array(arena, n + lines, sizeof(*items));
+	if (n > 0)
+		memcpy(items, io->weight_device.items, n * sizeof(*items));
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+		long long major, minor;
+		unsigned long long weight;
+
+		if (sscanf(line, "%lld:%lld %llu", &major, &minor, &weight) != 3 ||
+		    is_listed(io, major, minor))
+			continue;
+		items[n].major = (struct optional){ .set = true, .value = major };
+		items[n].minor = (struct optional){ .set = true, .value = minor };
+		items[n++].weight = (struct optional_uint){ .set = true, .value = weight };
+	}
+	io->weight_device.items = items;
+	io->weight_device.n = n;
+}
+
 static int check_usage(int cgroup, const struct oci_memory *memory, struct error *err)
 {
 	uint64_t usage = 0, swap = 0;
@@ -80,6 +118,11 @@ int update_complete(struct arena *arena, int cgroup, const struct oci_resources 
 	if (resources->cpu) {
 		complete->cpu = arena_copy(arena, resources->cpu, sizeof(*resources->cpu));
 		complete_cpu(cgroup, complete->cpu);
+	}
+	if (resources->block_io) {
+		complete->block_io =
+		    arena_copy(arena, resources->block_io, sizeof(*resources->block_io));
+		complete_weights(arena, cgroup, complete->block_io);
 	}
 	if (!resources->memory)
 		return 0;

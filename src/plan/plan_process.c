@@ -205,8 +205,8 @@ static int plan_variables(const struct target *to, struct error *err)
 	return 0;
 }
 
-/* sd_listen_fds(3): the container's program is process 1 of its pid namespace, or is told so by the
- * one that execs. */
+/* sd_listen_fds(3): the container's program is process 1 of its pid namespace; where it is not, it
+ * puts its own pid here. */
 static void plan_listen(const struct target *to)
 {
 	const struct plan_process_context *context = to->context;
@@ -216,6 +216,7 @@ static void plan_listen(const struct target *to)
 	set_variable(to->arena, &to->plan->env,
 		     text_format(to->arena, "LISTEN_FDS=%u", context->listen_fds));
 	set_variable(to->arena, &to->plan->env, "LISTEN_PID=1");
+	to->plan->listens = true;
 	if (context->listen_names)
 		set_variable(to->arena, &to->plan->env,
 			     text_format(to->arena, "LISTEN_FDNAMES=%s", context->listen_names));

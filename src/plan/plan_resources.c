@@ -200,6 +200,32 @@ static void plan_io_property(const struct target *to, const char *value, const c
 		property->with = BFQ_WEIGHT;
 }
 
+/* BFQ forgets the weights of devices when systemd writes the other one. */
+static void plan_device_property(const struct target *to, const struct oci_block_io *io, bool bfq)
+{
+	struct systemd_property *property = NULL;
+
+	list_each (const struct oci_weight_device, device, &io->weight_device) {
+		uint64_t weight = device->weight.value;
+
+		if (weight < 10)
+			continue;
+		if (!property)
+			property = plan_property(to->arena, to->plan, "IODeviceWeight", "a(st)",
+						 NULL, at(to, "/blockIO/weightDevice"));
+		if (!property)
+			return;
+		property->with = bfq ? BFQ_WEIGHT : NULL;
+		plan_property_value(to->arena, property,
+				    text_format(to->arena, "/dev/block/%lld:%lld",
+						(long long)device->major.value,
+						(long long)device->minor.value));
+		plan_property_value(to->arena, property,
+				    bfq ? bfq_property(to->arena, weight)
+					: io_weight(to->arena, weight));
+	}
+}
+
 static int plan_io_weights(const struct target *to, const struct oci_block_io *io,
 			   struct error *err)
 {
@@ -226,6 +252,8 @@ static int plan_io_weights(const struct target *to, const struct oci_block_io *i
 						   (long long)device->minor.value),
 				       device->weight.value, device_at);
 	}
+	plan_device_property(to, io, false);
+	plan_device_property(to, io, true);
 	return 0;
 }
 

@@ -457,6 +457,31 @@ def test_kill_all_signals_every_process(creel):
 
 # List and ps
 
+def test_kill_and_delete_by_regex(creel, sleeper):
+    """As in crun: an extended regular expression that matches anywhere in the id."""
+    names = [creel.create(sleeper, name=creel.known(f"{text}-{creel.id()}"))
+             for text in ("web1", "web2", "db1")]
+    web1, web2, db1 = names
+    stopped = creel.create(sleeper, name=creel.known(f"web3-{creel.id()}"))
+    creel.ok("kill", stopped, "KILL")
+    creel.wait_status(stopped, "stopped")
+    for name in names:
+        creel.ok("start", name)
+    creel.ok("kill", "--regex", "^web[0-9]-", "KILL")
+    for name in (web1, web2):
+        creel.wait_status(name, "stopped")
+    assert creel.status(db1) == "running"
+    creel.ok("kill", "-r", "no such", "KILL")
+    for command in ("kill", "delete"):
+        creel.fails("no regular expression", command, "--regex", "(web")
+    # all are tried, also after a failure
+    creel.fails("not stopped", "delete", "--regex", ".")
+    assert creel.ids() == [db1]
+    creel.ok("delete", "--force", "--regex", "db|web")
+    assert creel.ids() == []
+    creel.ok("delete", "-r", "-f", ".*")
+
+
 def test_list(creel, sleeper):
     assert creel.ok("list", "--quiet").out == ""
     assert creel.ok("list", "--format", "json").json() in (None, [])

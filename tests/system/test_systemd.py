@@ -174,6 +174,11 @@ def test_slice_holds_no_processes(creel):
     assert refused(creel, "is a slice", "system.slice::x.slice")["pointer"] == "/linux/cgroupsPath"
 
 
+def disk():
+    """Number of the first disk, "254:0"."""
+    return pathlib.Path("/sys/block/vda/dev").read_text().strip()
+
+
 # Properties
 
 
@@ -283,11 +288,6 @@ def test_limits(creel):
     assert not failures, "\n".join(failures)
 
 
-def disk():
-    """Number of the first disk, "254:0"."""
-    return pathlib.Path("/sys/block/vda/dev").read_text().strip()
-
-
 def test_io_limits_stay(creel):
     major, minor = map(int, disk().split(":"))
     change = resources(blockIO={"throttleReadBpsDevice": [
@@ -314,6 +314,14 @@ def test_bfq(creel):
                 systemctl("daemon-reload")
                 assert read(where, "io.bfq.weight") == "default 300"
                 assert show(unit_of(name), "IOWeight") == {"IOWeight": "2300"}
+        major, minor = map(int, disk().split(":"))
+        devices = [{"major": major, "minor": minor, "weight": 250}]
+        with container(creel, change=resources(blockIO={
+                "weight": 200, "weightDevice": devices})) as name:
+            where = cgroup_of(creel.state(name)["pid"])
+            for _ in range(2):
+                assert read(where, "io.bfq.weight") == f"default 200\n{disk()} 250"
+                systemctl("daemon-reload")
         with container(creel, change=resources(unified={"io.bfq.weight": "70"})) as name:
             systemctl("daemon-reload")
             assert read(cgroup_of(creel.state(name)["pid"]), "io.bfq.weight") == "default 70"
