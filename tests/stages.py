@@ -86,6 +86,7 @@ def stages(options):
         pytest_stage("system", "system", 15),
         pytest_stage("spec", "spec", 15),
         script_stage("fast-lab", 10, "spec/differential.py"),
+        pytest_stage("docs", "docs", 5),
         pytest_stage("package", "package", 8),
         engines_stage("engines", 8),
         vm_stage("full-lab", 18),
