@@ -87,6 +87,11 @@ int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status
 bool create_needs_stage(const struct create *create);
 /* The clone3(2) flags that I is born with. */
 uint64_t create_clone_flags(const struct create *create);
+/* Says which namespace it was when process_spawn() with FLAGS failed, and where it is asked for;
+ * returns -1. */
+int create_explain_spawn(const struct create *create, uint64_t flags, struct error *err);
+/* Names the entry of linux.namespaces that asks for FLAG; returns -1. */
+int create_explain_namespace(const struct create *create, uint64_t flag, struct error *err);
 /* OOM score and affinity, in P's first child: all others inherit them. */
 int create_tune(struct create *create, struct error *err) must_check;
 

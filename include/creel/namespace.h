@@ -41,6 +41,9 @@ int namespace_join_process(int pidfd, uint64_t flags, struct error *err) must_ch
 int namespace_unshare(uint64_t flags, struct error *err) must_check;
 /* Explains a failed clone3(2) or unshare(2) that should have made FLAGS. */
 int namespace_explain(uint64_t flags, int errnum, struct error *err);
+/* Which one of FLAGS the kernel refuses, found out by a child that makes them one by one; 0 when it
+ * cannot be known, or when each of them can be had. */
+uint64_t namespace_find_refused(uint64_t flags);
 
 /* Writes time offsets ("boottime 5 0\nmonotonic ...") of the time namespace our children will be
  * in. */

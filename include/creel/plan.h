@@ -63,6 +63,8 @@ struct plan_namespaces {
 	uint64_t create; /* CLONE_NEW* */
 	struct plan_join joins[8];
 	size_t joins_n;
+	struct plan_join makes[8]; /* those of CREATE, without paths: for the places */
+	size_t makes_n;
 	const struct idmap *maps; /* of a new user namespace, else NULL */
 	const char *maps_where;
 	const char *time_offsets; /* lines for timens_offsets, or NULL */

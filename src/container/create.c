@@ -266,7 +266,7 @@ static int make_stage(struct create *create, struct error *err)
 	pid_t pid = process_spawn(&spawn, err);
 
 	if (pid < 0)
-		return -1;
+		return create_explain_spawn(create, spawn.flags, err);
 	if (pid == 0) {
 		struct error failed = { 0 };
 

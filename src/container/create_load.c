@@ -143,11 +143,15 @@ int create_load(struct create *create, struct runtime *runtime,
 
 void create_locate_error(const struct create *create, struct error *err)
 {
+	char pointer[sizeof(err->where)];
 	const struct json *at;
 
 	if (!err->where[0] || err->line || err->file[0] || !create->config_tree)
 		return;
-	at = json_at(create->config_tree, err->where);
+	memcpy(pointer, err->where, sizeof(pointer));
+	/* What is not there - a default of ours - would have to be added to what it belongs to. */
+	while (!(at = json_at(create->config_tree, pointer)) && strchr(pointer, '/'))
+		*strrchr(pointer, '/') = '\0';
 	if (at)
 		json_position(create->config_text, at->offset, &err->line, &err->column);
 	strncpy(err->file, CONFIG_NAME, sizeof(err->file) - 1);

@@ -80,7 +80,7 @@ static int run_inner_hooks(struct init *init, enum oci_hook_kind kind, enum oci_
 static int become_root(struct init *init, struct error *err)
 {
 	if (makes(init, CLONE_NEWCGROUP) && namespace_unshare(CLONE_NEWCGROUP, err) < 0)
-		return -1;
+		return create_explain_namespace(init->create, CLONE_NEWCGROUP, err);
 	if (become_start(&init->become, err) < 0)
 		return -1;
 	return makes(init, CLONE_NEWUSER) && makes(init, CLONE_NEWIPC)

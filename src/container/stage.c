@@ -36,7 +36,7 @@ static int make_user_namespace(struct create *create, struct error *err)
 	/* A map file belongs to the user namespace that its process had when it was opened: so P is
 	 * asked after the unshare. */
 	if (namespace_unshare(CLONE_NEWUSER, err) < 0)
-		return error_at(err, create->plan.namespaces.maps_where);
+		return create_explain_namespace(create, CLONE_NEWUSER, err);
 	if (message_send(create->peer, MESSAGE_NEED_MAPS, 0, -1, err) < 0)
 		return -1;
 	return message_expect(create->peer, MESSAGE_MAPS_DONE, -1, err);
@@ -51,7 +51,7 @@ static int make_time_namespace(struct create *create, struct error *err)
 	if (!(plan->create & CLONE_NEWTIME))
 		return 0;
 	if (namespace_unshare(CLONE_NEWTIME, err) < 0)
-		return -1;
+		return create_explain_namespace(create, CLONE_NEWTIME, err);
 	if (!plan->time_offsets)
 		return 0;
 	if (namespace_set_time_offsets(create->runtime->procfs, plan->time_offsets, err) < 0)
@@ -74,7 +74,7 @@ static int make_init(struct create *create, struct error *err)
 		return -1;
 	pid = process_spawn(&spawn, err);
 	if (pid < 0)
-		return -1;
+		return create_explain_spawn(create, spawn.flags, err);
 	if (pid == 0)
 		init_main(create);
 	return 0;

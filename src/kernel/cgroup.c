@@ -212,14 +212,42 @@ static int explain_make(const char *path, int errnum, const char *failed, struct
 				  "delegated one (systemd-run --user --scope -p Delegate=yes), "
 				  "or with --systemd-cgroup");
 	if (errnum == EAGAIN)
-		return error_hint(
-		    err, "cgroup.max.descendants or cgroup.max.depth of a parent is reached");
+		return error_hint(err, "no further cgroup may be made below a parent: raise its "
+				       "limit, or delete containers");
 	if (errnum == EROFS)
 		return error_hint(err, "the cgroup hierarchy is mounted read-only");
 	if (errnum == EXDEV || errnum == ELOOP)
 		return error_hint(err,
 				  "something else is mounted over a part of the cgroup hierarchy");
 	return -1;
+}
+
+/* Says which parent of PATH has no room for more cgroups, and what fills it. */
+static void explain_full(int root, const char *path, int errnum, struct error *err)
+{
+	static const char *const files[] = { "cgroup.max.descendants", "cgroup.max.depth" };
+	char part[PATH_MAX], text[EVENTS_SIZE];
+	const char *dying;
+
+	snprintf(part, sizeof(part), "%s", path);
+	while (errnum == EAGAIN && strrchr(part, '/') > part) {
+		*strrchr(part, '/') = '\0';
+
+		auto_fd at = open_beneath(root, part + 1);
+
+		for (size_t i = 0; at >= 0 && i < ARRAY_SIZE(files); i++)
+			if (file_read_small(at, files[i], text, sizeof(text)) >= 0 &&
+			    strcmp(text, "max") != 0)
+				error_while(err, "%s of the cgroup %s is %s", files[i], part, text);
+	}
+	if (errnum != ENOSPC || file_read_small(root, "cgroup.stat", text, sizeof(text)) < 0)
+		return;
+	dying = strstr(text, "nr_dying_descendants ");
+	if (dying)
+		error_hint(err,
+			   "the kernel has no id left for a memory cgroup; %.*s removed ones still "
+			   "hold theirs: echo 3 > /proc/sys/vm/drop_caches lets them go",
+			   (int)strcspn(dying + 21, "\n"), dying + 21);
 }
 
 static int make_path(int root, const char *path, struct making *making, struct error *err)
@@ -232,9 +260,11 @@ static int make_path(int root, const char *path, struct making *making, struct e
 		snprintf(copy, sizeof(copy), "%s", path + 1);
 		errnum = make_once(root, copy, making);
 	}
-	if (errnum)
-		return explain_make(path, errnum, making->failed, err);
-	return 0;
+	if (!errnum)
+		return 0;
+	explain_make(path, errnum, making->failed, err);
+	explain_full(root, path, errnum, err);
+	return -1;
 }
 
 /* The value of KEY in cgroup.events, -1 with errno when it cannot be read. */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <creel/error.h>
 #include <creel/fd.h>
@@ -195,6 +197,14 @@ static void hint_user(int procfs, struct error *err)
 			   : "in a chroot it is never allowed");
 }
 
+static enum crl code_of(uint64_t flags, int errnum)
+{
+	if (errnum == ENOSPC || errnum == EUSERS)
+		return CRL_NAMESPACE_LIMIT;
+	return errnum == EPERM && (flags & CLONE_NEWUSER) ? CRL_USER_NAMESPACE_FORBIDDEN
+							  : CRL_NAMESPACE;
+}
+
 int namespace_explain(uint64_t flags, int errnum, struct error *err)
 {
 	struct error ignored = { 0 };
@@ -214,9 +224,13 @@ int namespace_explain(uint64_t flags, int errnum, struct error *err)
 			snprintf(text + at, sizeof(text) - at, "%suser.%s is %s", at ? ", " : "",
 				 namespace_limits[i], value);
 	}
-	error_system(err, errnum, "cannot make a new %s namespace", names);
-	if (errnum == ENOSPC)
-		error_hint(err, "too many are in use or nested too deep: %s", text);
+	if (errnum == ENOSPC && text[0])
+		error_system(err, errnum, "cannot make a new %s namespace, %s", names, text);
+	else
+		error_system(err, errnum, "cannot make a new %s namespace", names);
+	error_code(err, code_of(flags, errnum));
+	if (errnum == ENOSPC || errnum == EUSERS)
+		error_hint(err, "too many are in use by this user, or they are nested too deep");
 	else if (errnum == EPERM && (flags & CLONE_NEWUSER) && procfs >= 0)
 		hint_user(procfs, err);
 	else if (errnum == EPERM)
@@ -224,6 +238,35 @@ int namespace_explain(uint64_t flags, int errnum, struct error *err)
 	else if (errnum == EINVAL)
 		error_hint(err, "this kernel is built without it");
 	return -1;
+}
+
+/* The exit code: 1 and the row of the first namespace that cannot be had, or 0. */
+static int try_each(uint64_t flags)
+{
+	if ((flags & CLONE_NEWUSER) && unshare(CLONE_NEWUSER) < 0)
+		return 1 + (int)(namespace_of(CLONE_NEWUSER) - namespace_rows);
+	for (int i = 0; i < NAMESPACE_COUNT; i++)
+		if ((namespace_rows[i].flag & flags & ~(uint64_t)CLONE_NEWUSER) &&
+		    unshare((int)namespace_rows[i].flag) < 0)
+			return 1 + i;
+	return 0;
+}
+
+uint64_t namespace_find_refused(uint64_t flags)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid < 0)
+		return 0;
+	if (pid == 0)
+		_exit(try_each(flags));
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
+		return 0;
+	return namespace_rows[WEXITSTATUS(status) - 1].flag;
 }
 
 int namespace_unshare(uint64_t flags, struct error *err)

@@ -3,17 +3,20 @@
 #include <creel/process.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/file.h>
 #include <creel/label.h>
 #include <creel/procfs.h>
 #include <creel/text.h>
@@ -49,16 +52,61 @@ static enum crl spawn_code(const struct spawn *spawn, int errnum)
 	}
 }
 
+/* The nearest cgroup from AT upwards whose pids.max is reached: how far up it is, or -1. */
+static int find_full(int at, uint64_t *max)
+{
+	auto_fd dir = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int up = 0; dir >= 0; up++) {
+		char limit[32], now[32];
+		uint64_t used;
+		int parent;
+
+		if (file_read_small(dir, "pids.max", limit, sizeof(limit)) < 0 ||
+		    file_read_small(dir, "pids.current", now, sizeof(now)) < 0)
+			return -1;
+		if (text_parse_uint(limit, UINT64_MAX, max) &&
+		    text_parse_uint(now, UINT64_MAX, &used) && used >= *max)
+			return up;
+		parent = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd_close(&dir);
+		dir = parent;
+	}
+	return -1;
+}
+
+static int explain_limit(const struct spawn *spawn, struct error *err)
+{
+	struct rlimit nproc;
+	uint64_t max;
+	int up = spawn->cgroup >= 0 ? find_full(spawn->cgroup, &max) : -1;
+
+	if (up >= 0) {
+		error_while(err, "pids.max of %s is %llu, and so many are there",
+			    up == 0   ? "the cgroup"
+			    : up == 1 ? "the cgroup's parent"
+				      : "a parent of the cgroup",
+			    (unsigned long long)max);
+		return up == 0 ? error_at(err, "/linux/resources/pids/limit") : -1;
+	}
+	if (getrlimit(RLIMIT_NPROC, &nproc) == 0 && nproc.rlim_cur != RLIM_INFINITY)
+		return error_hint(err,
+				  "RLIMIT_NPROC is %llu, for all processes of uid %u; or "
+				  "kernel.threads-max or kernel.pid_max is reached",
+				  (unsigned long long)nproc.rlim_cur, (unsigned int)getuid());
+	return error_hint(err, "pids.max of a cgroup that we are in, kernel.threads-max or "
+			       "kernel.pid_max is reached");
+}
+
 static int explain_spawn(const struct spawn *spawn, int errnum, struct error *err)
 {
 	error_system(err, errnum, "cannot start a process%s",
 		     spawn->cgroup >= 0 ? " in the cgroup" : "");
 	error_call(err, "clone3");
 	error_code(err, spawn_code(spawn, errnum));
+	if (errnum == EAGAIN)
+		return explain_limit(spawn, err);
 	switch (errnum) {
-	case EAGAIN:
-		return error_hint(err, "pids.max of the cgroup or of a parent, RLIMIT_NPROC, "
-				       "kernel.threads-max or kernel.pid_max is reached");
 	case ENOSPC:
 		return error_hint(
 		    err, "namespaces are nested too deep, or a limit of user.max_*_namespaces "

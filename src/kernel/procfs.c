@@ -84,8 +84,10 @@ int procfs_open_file(int procfs, const char *name, uint64_t flags, struct error 
 	if (fd >= 0)
 		return fd;
 	error_system(err, errno, "cannot open /proc/%s", name);
-	if (err->errnum == EXDEV)
+	if (err->errnum == EXDEV) {
 		error_hint(err, "something is mounted over a part of /proc");
+		error_code(err, CRL_UNSAFE_PROC);
+	}
 	return -1;
 }
 
@@ -141,8 +143,10 @@ int procfs_write(int procfs, const char *name, const char *text, struct error *e
 	if (write_once(procfs, name, text) == 0)
 		return 0;
 	error_system(err, errno, "cannot write /proc/%s", name);
-	if (err->errnum == EXDEV)
+	if (err->errnum == EXDEV) {
 		error_hint(err, "something is mounted over a part of /proc");
+		error_code(err, CRL_UNSAFE_PROC);
+	}
 	return -1;
 }
 
@@ -176,6 +180,42 @@ static bool sysctl_path(const char *key, char *path, size_t size)
 	}
 }
 
+/* Something that is no procfs lies over a part of PATH: says over which. */
+static int explain_covered(int procfs, const char *path, struct error *err)
+{
+	char part[512];
+
+	for (const char *end = strchr(path, '/');; end = strchr(end + 1, '/')) {
+		snprintf(part, sizeof(part), "%.*s", end ? (int)(end - path) : (int)strlen(path),
+			 path);
+
+		auto_fd fd = try_open(procfs, part, O_PATH);
+
+		if (fd < 0 || !end)
+			break;
+	}
+	error_while(err, "/proc/%s is covered by another mount, which cannot be trusted", part);
+	error_hint(err, "creel runs in a container or under a manager that covers parts of /proc; "
+			"uncover it there, or leave out what needs it");
+	return error_code(err, CRL_UNSAFE_PROC);
+}
+
+/* An outer AppArmor profile that knows procfs by its path alone denies what it sees elsewhere. */
+static int explain_denied(int procfs, struct error *err)
+{
+	char profile[128];
+
+	error_code(err, CRL_SYSCTL_REFUSED);
+	if (procfs_read(procfs, "self/attr/apparmor/current", profile, sizeof(profile)) > 0 &&
+	    !text_starts_with(profile, "unconfined"))
+		return error_hint(err,
+				  "creel is confined by the AppArmor profile %s, which may deny "
+				  "it; or the namespace that holds it belongs to another user "
+				  "namespace",
+				  profile);
+	return error_hint(err, "the namespace that holds it belongs to another user namespace");
+}
+
 int procfs_sysctl(int procfs, const char *key, const char *value, const char *where,
 		  struct error *err)
 {
@@ -189,16 +229,16 @@ int procfs_sysctl(int procfs, const char *key, const char *value, const char *wh
 		return 0;
 	error_system(err, errno, "cannot set the sysctl %s to \"%s\"", key, value);
 	error_at(err, where);
+	if (err->errnum == EXDEV)
+		return explain_covered(procfs, path, err);
+	if (err->errnum == EACCES || err->errnum == EPERM)
+		return explain_denied(procfs, err);
 	if (err->errnum == ENOENT)
 		error_hint(err,
 			   "this kernel has no such sysctl, or not in a container's namespace");
 	else if (err->errnum == EINVAL)
 		error_hint(err, "the kernel does not take this value");
-	else if (err->errnum == EACCES || err->errnum == EPERM)
-		error_hint(err, "the namespace that holds it belongs to another user namespace");
-	else if (err->errnum == EXDEV)
-		error_hint(err, "something is mounted over a part of /proc");
-	return -1;
+	return error_code(err, err->errnum == ENOENT ? CRL_SYSCTL_REFUSED : CRL_SYSCTL_VALUE);
 }
 
 int procfs_own_pid(int procfs, struct error *err)

@@ -283,12 +283,56 @@ static int check_sysctl(const struct input *input, const char *key, struct error
 					   key));
 }
 
+static bool is_mapped(const struct oci_id_mappings *mappings, uint64_t id)
+{
+	for (size_t i = 0; i < mappings->n; i++)
+		if (id >= mappings->items[i].container_id.value &&
+		    id - mappings->items[i].container_id.value < mappings->items[i].size.value)
+			return true;
+	return false;
+}
+
+/* The one sysctl whose value is made of gids: the kernel says no more than "invalid argument" when
+ * the container's user namespace does not have them. */
+static int check_ping_range(const struct input *input, const char *key, const char *value,
+			    struct error *err)
+{
+	const struct oci_id_mappings *mappings = &input->linux->gid_mappings;
+	unsigned long long gids[2];
+
+	if (!sysctl_matches(key, "net.ipv4.ping_group_range") ||
+	    !namespace_is_new(input->linux, OCI_NAMESPACE_USER) || mappings->n == 0 ||
+	    sscanf(value, "%llu %llu", &gids[0], &gids[1]) != 2)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(gids); i++) {
+		const struct oci_id_mapping *first = &mappings->items[0];
+
+		if (is_mapped(mappings, gids[i]))
+			continue;
+		error_config_at(err, pointer_key(input->arena, "/linux/sysctl", key),
+				"sysctl \"%s\" cannot be \"%s\": gid %llu is not mapped in the "
+				"user namespace",
+				key, value, gids[i]);
+		error_hint(err, "the %s of linux.gidMappings is %llu to %llu",
+			   mappings->n == 1 ? "range" : "first range",
+			   (unsigned long long)first->container_id.value,
+			   (unsigned long long)(first->container_id.value + first->size.value - 1));
+		return error_code(err, CRL_NOT_MAPPED);
+	}
+	return 0;
+}
+
 static int rule_sysctl(const struct input *input, struct error *err)
 {
-	for (size_t i = 0; i < input->linux->sysctl.n; i++)
-		if (check_sysctl(input, input->linux->sysctl.items[i].key, err) < 0 &&
+	for (size_t i = 0; i < input->linux->sysctl.n; i++) {
+		const char *key = input->linux->sysctl.items[i].key;
+		const char *value = input->linux->sysctl.items[i].value;
+
+		if ((check_sysctl(input, key, err) < 0 ||
+		     check_ping_range(input, key, value, err) < 0) &&
 		    go_on(input, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

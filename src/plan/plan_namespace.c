@@ -125,7 +125,7 @@ int plan_namespaces(const struct input *input, struct plan_namespaces *plan, str
 		const char *where = pointer_index(input->arena, "/linux/namespaces", i);
 		uint64_t flag = clone_flags[entry->type.value];
 
-		if (plan->joins_n == ARRAY_SIZE(plan->joins))
+		if (plan->joins_n + plan->makes_n == ARRAY_SIZE(plan->joins))
 			return error_config_at(err, where,
 					       "there are more entries than namespaces");
 		if (flag == CLONE_NEWUSER)
@@ -137,6 +137,11 @@ int plan_namespaces(const struct input *input, struct plan_namespaces *plan, str
 				.where = where,
 			};
 		else
+			plan->makes[plan->makes_n++] = (struct plan_join){
+				.flag = flag,
+				.where = where,
+			};
+		if (!entry->path)
 			plan->create |= flag;
 		i++;
 	}

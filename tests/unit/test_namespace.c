@@ -183,8 +183,11 @@ static bool names_the_limit(void)
 	expect(procfs_write(procfs, "self/uid_map", "0 0 1", &err) == 0);
 	expect(procfs_write(procfs, "sys/user/max_uts_namespaces", "0", &err) == 0);
 	expect(namespace_unshare(CLONE_NEWUTS | CLONE_NEWIPC, &err) == -1 && err.errnum == ENOSPC);
-	expect(strcmp(err.what, "cannot make a new uts namespace") == 0);
-	expect(strstr(err.hint, "user.max_uts_namespaces is 0") != NULL);
+	expect(strcmp(err.what, "cannot make a new uts namespace, user.max_uts_namespaces is 0") ==
+	       0);
+	expect(err.code == CRL_NAMESPACE_LIMIT);
+	expect(namespace_find_refused(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) == CLONE_NEWUTS);
+	expect(namespace_find_refused(CLONE_NEWIPC | CLONE_NEWNET) == 0);
 	return true;
 }
 
