@@ -27,6 +27,7 @@ struct create_options {
 	bool rootless_cgroups;
 	bool start_now; /* `run`: the init waits on the channel, not on start.sock */
 	bool detach;	/* `run --detach` */
+	bool had_notify; /* it was created with a notify socket, whatever the caller has now */
 };
 
 struct create {

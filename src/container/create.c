@@ -93,7 +93,7 @@ static int undo_life(struct create *create, struct error *err)
 /* ---- seccomp ---- */
 
 /* Before the fork: it takes milliseconds and memory that the container must not be charged for. */
-static int make_filter(struct create *create, struct error *err)
+int create_make_filter(struct create *create, struct error *err)
 {
 	const struct oci_linux *config = create->config.linux;
 
@@ -139,7 +139,7 @@ static void fill_state(struct create *create, struct state *state)
 	}
 }
 
-static int make_state(struct create *create, struct error *err)
+int create_make_state(struct create *create, struct error *err)
 {
 	if (container_make(create->runtime, create->options->id, &create->container, err) < 0)
 		return -1;
@@ -318,7 +318,7 @@ static int undo_stage(struct create *create, struct error *err)
 
 /* ---- record ---- */
 
-static int make_record(struct create *create, struct error *err)
+int create_make_record(struct create *create, struct error *err)
 {
 	struct state *state = &create->container.state;
 
@@ -462,7 +462,7 @@ static int write_pid_file(const char *path, pid_t pid, struct error *err)
 	return file_replace_path(path, text, (size_t)n, 0644, err);
 }
 
-static int make_published(struct create *create, struct error *err)
+int create_make_published(struct create *create, struct error *err)
 {
 	struct message message;
 
@@ -508,9 +508,9 @@ static const struct step create_steps[] = {
 	   (runtime.md). */
 	{ "ending the container's life", make_nothing, undo_life },
 	/* Makes nothing outside: an error of the profile costs nothing. */
-	{ "compiling the seccomp filter", make_filter, NULL },
+	{ "compiling the seccomp filter", create_make_filter, NULL },
 	/* Before anything that would have to be remembered. */
-	{ "making the state directory", make_state, undo_state },
+	{ "making the state directory", create_make_state, undo_state },
 	/* Before the fork, so that I inherits it; removed with the state directory. */
 	{ "making the start socket", make_start_socket, NULL },
 	/* Before its mount; removed with the state directory. */
@@ -522,7 +522,7 @@ static const struct step create_steps[] = {
 	{ "starting the container's first process", make_stage, undo_stage },
 	/* Until here two links stand for it; I is at work on the other core already.  Before the
 	   unit, whose name is in it. */
-	{ "recording the container", make_record, NULL },
+	{ "recording the container", create_make_record, NULL },
 	/* While S waits: what it makes is then born in the unit. */
 	{ "giving the container to systemd", create_make_adoption, create_undo_adoption },
 	{ "making namespaces", make_namespaces, undo_namespaces },
@@ -532,7 +532,7 @@ static const struct step create_steps[] = {
 	{ "setting resource limits", create_make_limits, NULL },
 	{ "setting up the container", make_inside, NULL },
 	/* Last: from here on the container exists for everybody. */
-	{ "publishing the container", make_published, undo_published },
+	{ "publishing the container", create_make_published, undo_published },
 };
 
 int create_run(struct create *create, struct error *err)

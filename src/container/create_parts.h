@@ -4,6 +4,14 @@
 struct create;
 struct error;
 
+/* Also the rows of the restore table. */
+int create_make_filter(struct create *create, struct error *err);
+int create_make_state(struct create *create, struct error *err);
+int create_make_record(struct create *create, struct error *err);
+int create_make_published(struct create *create, struct error *err);
+/* Sends the terminal's master to who waits for it, or keeps it for the relay. */
+int create_take_console(struct create *create, int *fd, struct error *err);
+
 int create_make_cgroup(struct create *create, struct error *err);
 int create_undo_cgroup(struct create *create, struct error *err);
 int create_make_notify(struct create *create, struct error *err);
@@ -13,3 +21,13 @@ int create_undo_adoption(struct create *create, struct error *err);
 /* The properties of the unit that had to wait until S is gone. */
 int create_make_unit_limits(struct create *create, struct error *err);
 int create_save_exec_record(struct create *create, struct error *err);
+
+struct notify;
+
+/* The end of `run`, and of `restore`: returns when the container is left to itself; watches it to
+ * its end, without the lock; deletes what has ended. */
+int run_leave(struct create *create, const struct notify *notify, struct error *err);
+int run_watch(struct create *create, const struct notify *notify, int signals, int *exit_code,
+	      struct error *err);
+int run_end(struct create *create, struct error *err);
+

@@ -19,6 +19,8 @@
 #include <creel/terminal.h>
 
 /* How the child that we talked to ended; its own last words, if it had any, came as MESSAGE_ERROR
+#include "create_parts.h"
+
  * before. */
 static int explain_death(struct create *create, struct error *err)
 {
@@ -64,7 +66,7 @@ static int run_runtime_hooks(struct create *create, struct error *err)
 	return message_send(create->channel, MESSAGE_HOOKS_DONE, 0, -1, err);
 }
 
-static int take_console(struct create *create, int *fd, struct error *err)
+int create_take_console(struct create *create, int *fd, struct error *err)
 {
 	if (*fd < 0)
 		return error_system(err, EPROTO, "the console came without a descriptor");
@@ -116,7 +118,7 @@ static int answer(struct create *create, struct message *message, int *fd, enum 
 		log_record((enum log_level)message->number, "%s", message->error.what);
 		return 0;
 	case MESSAGE_CONSOLE:
-		return take_console(create, fd, err);
+		return create_take_console(create, fd, err);
 	case MESSAGE_LISTENER:
 		return pass_listener(create, message->number, err);
 	case MESSAGE_ERROR:

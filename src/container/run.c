@@ -15,6 +15,8 @@
 #include <creel/process.h>
 #include <creel/start.h>
 
+#include "create_parts.h"
+
 int verb_create(struct runtime *runtime, const struct create_options *options, struct error *err)
 {
 	struct create create;
@@ -49,8 +51,8 @@ static int start_now(struct create *create, struct error *err)
 	return start_finish(create, create->init_fd, err);
 }
 
-static int watch(struct create *create, const struct notify *notify, int signals, int *exit_code,
-		 struct error *err)
+int run_watch(struct create *create, const struct notify *notify, int signals, int *exit_code,
+	      struct error *err)
 {
 	struct monitor monitor = {
 		.notify = notify,
@@ -60,6 +62,8 @@ static int watch(struct create *create, const struct notify *notify, int signals
 		.procfs = create->runtime->procfs,
 	};
 
+	/* Other commands may work on it while we only watch. */
+	container_unlock(&create->container);
 	return monitor_run(&monitor, exit_code, err);
 }
 
@@ -90,17 +94,24 @@ static int run(struct create *create, const struct run_options *options, int sig
 			error_ignore(&trouble, "the error that stopped the start matters more");
 		return -1;
 	}
-	if (options->create.detach && notify.inner < 0)
-		return 0;
-	/* Other commands may work on it while we only watch. */
-	container_unlock(&create->container);
 	if (options->create.detach)
-		return notify_wait(&notify, create->init_fd, create->init, err);
-	if (watch(create, &notify, signals, exit_code, err) < 0)
+		return run_leave(create, &notify, err);
+	if (run_watch(create, &notify, signals, exit_code, err) < 0)
 		return -1;
 	oom_warn(create->runtime, cgroup, &mark, *exit_code);
-	if (options->keep)
+	return options->keep ? 0 : run_end(create, err);
+}
+
+int run_leave(struct create *create, const struct notify *notify, struct error *err)
+{
+	if (notify->inner < 0)
 		return 0;
+	container_unlock(&create->container);
+	return notify_wait(notify, create->init_fd, create->init, err);
+}
+
+int run_end(struct create *create, struct error *err)
+{
 	switch (container_lock_again(create->runtime, &create->container, err)) {
 	case 1:
 		return undo(create, err);
