@@ -25,6 +25,14 @@ struct become {
 	bool in_userns;	    /* setresuid(0) first: our ids are the parent's */
 	bool stay_dumpable; /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
 	pid_t parent;	    /* dies with it until the commit, or 0 */
+	/*
+	 * The pid that the process will have, in memory that P shares: for one that enters a pid
+	 * namespace where others may trace it (CVE-2016-9962).  It is born there as the last act,
+	 * with the container's root and the user's rights; until then we are its stage.  NULL: we
+	 * are that process already.
+	 */
+	pid_t *born;
+	int start_socket;   /* what it needs beside the channel, or -1 */
 	struct strings env; /* process->env, and HOME: become_find_home() */
 	const char *program;	       /* found by become_find_program() */
 	const struct mount_op *mounts; /* of the container, for messages; or NULL */
@@ -39,6 +47,14 @@ struct become {
 int become_set_limits(pid_t pid, const struct plan_process *process, const struct facts *facts,
 		      struct error *err) must_check;
 
+/* What a stage could not do for the process PID, that it is born by: P does it from outside. */
+int become_tune_newborn(pid_t pid, const struct plan_process *process, struct error *err) must_check;
+/* When become->born is set: the process is born, introduces itself to P (INIT) and waits for GO; this
+ * returns in it only.  Of all descriptors it has those that are passed on, and what it needs. */
+int become_be_born(struct become *become, struct error *err) must_check;
+/* Whether it has to be born before its filter is in force, which would not let it be. */
+bool become_is_born_first(const struct become *become);
+
 /* First of all inside: container root's ids, session, keyring. */
 int become_start(struct become *become, struct error *err) must_check;
 /* Standard streams: /dev/null is reopened inside, pipes and sockets are given to the user. */
@@ -49,7 +65,7 @@ int become_find_home(struct become *become, struct error *err) must_check;
 /* Scheduler, I/O priority, memory policy, personality. */
 int become_tune(struct become *become, struct error *err) must_check;
 /* LSM labels; seccomp when it must come before the rights are dropped; ids, capabilities; working
- * directory; no_new_privs. */
+ * directory; no_new_privs; and the birth. */
 int become_user(struct become *become, struct error *err) must_check;
 /* args[0] as execvp(3) would find it, with the user's rights; the errors are the engines' phrases.
  */

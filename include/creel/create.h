@@ -48,9 +48,11 @@ struct create {
 	int stage_fd;
 	pid_t
 	    *born; /* shared with S: the pid of I, as soon as there is one; NULL without a stage */
-	pid_t init;
+	int pid_ns; /* S: the pid namespace that is joined only when I is born, or -1 */
+	pid_t init; /* until I is born, S */
 	int init_fd;
 	int console;	  /* the pty's master for a foreground `run`, or -1 */
+	bool console_taken;
 	bool pid_written; /* the pid file is there, and still ours to undo */
 	bool hooks_begun; /* some runtime hook ran: poststop hooks are owed */
 	bool made_rdt;
@@ -86,6 +88,11 @@ int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status
 		 struct error *err) must_check;
 /* Whether S is needed: else P clones I itself. */
 bool create_needs_stage(const struct create *create);
+/*
+ * Whether I comes last: S sets up all of the container, and I is born in a pid namespace that is there
+ * already with nothing but what it may keep (CVE-2016-9962).
+ */
+bool create_is_born_late(const struct create *create);
 /* The clone3(2) flags that I is born with. */
 uint64_t create_clone_flags(const struct create *create);
 /* Says which namespace it was when process_spawn() with FLAGS failed, and where it is asked for;

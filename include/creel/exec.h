@@ -19,7 +19,7 @@ struct exec {
 	struct become become;
 	int init_fd;
 	int root;   /* of the init, where that is not the root of its mount namespace; or -1 */
-	int cgroup; /* the process is born in it, or -1 */
+	int cgroup; /* S and the process are born in it, or -1 */
 	const char
 	    *unit_sub; /* where only systemd may move a process: the path in its unit, else NULL */
 	int channel, peer;
@@ -28,6 +28,7 @@ struct exec {
 	pid_t pid;
 	int pidfd;
 	int console;
+	bool console_taken;
 };
 
 /* Opens the container (locked shared), reads the record, plans the process. */

@@ -63,7 +63,8 @@ struct mount_op {
 	const struct idmap *idmap; /* NULL unless idmapped; binds, and filesystems that allow it */
 	bool idmap_recursive;
 	int tree; /* what mount_open_source() opened, or -1: the detached tree of a bind, the link
-		   * itself of a MOUNT_COPY_LINK, the user namespace of an idmapped MOUNT_NEW */
+		   * itself of a MOUNT_COPY_LINK, the user namespace of an idmapped MOUNT_NEW; or
+		   * the context that mount_open_proc() opened */
 	int mounted; /* the mount's descriptor between mount_apply() and mount_finish(), or -1 */
 	mode_t mode; /* nodes: type and permissions; mount points are made 0755 */
 	dev_t device;
@@ -81,6 +82,13 @@ struct mount_op {
  * only.  Unless OP asks for shared propagation, the tree becomes a slave of where it came from.
  */
 int mount_open_source(int procfs, struct mount_op *op, int directory, struct error *err) must_check;
+
+/*
+ * Opens the filesystem context of OP, a MOUNT_NEW of the type proc, into OP->tree: what is mounted
+ * from it shows the pid namespace PIDNS, in which we are not.  USERNS is the user namespace that has
+ * to be joined for that, or -1.  No process of PIDNS can reach the host through it.
+ */
+int mount_open_proc(struct mount_op *op, int pidns, int userns, struct error *err) must_check;
 
 /*
  * In a new mount namespace: sets the propagation of everything to PROPAGATION (MS_SLAVE|MS_REC

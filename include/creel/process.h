@@ -17,6 +17,7 @@ struct spawn {
 	int *pidfd;	/* receives a pidfd of the child, or NULL */
 	pid_t *born; /* receives its pid before it runs, also when we are killed at once; NULL, or
 			memory that another process shares */
+	bool old_call; /* clone(2) instead of clone3(2): the seccomp filter wants it so */
 };
 
 /* Like fork(2): returns the pid in the parent (as seen in its pid namespace), 0 in the child, -1 on

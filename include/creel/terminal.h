@@ -25,7 +25,9 @@ int terminal_open(int root, uint16_t height, uint16_t width, struct terminal *te
 /* Binds the slave on dev/console beneath ROOT, which is made as an empty file where missing; never
  * through a link. */
 int terminal_bind_console(int root, int slave, struct error *err) must_check;
-/* New session, SLAVE becomes its controlling terminal and 0, 1, 2; owned by UID. */
+/* New session, SLAVE becomes its controlling terminal. */
+int terminal_control(int slave, struct error *err) must_check;
+/* SLAVE becomes 0, 1, 2; owned by UID. */
 int terminal_take(int slave, uid_t uid, struct error *err) must_check;
 
 /* Sends MASTER over the --console-socket PATH: one message, one descriptor, the payload is its

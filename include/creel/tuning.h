@@ -38,7 +38,11 @@ struct tuning_cpus {
 /* prlimit(2) of PID (0: self); the error says the wanted value and the caller's hard limit. */
 int tuning_set_rlimit(pid_t pid, const struct tuning_rlimit *limit, struct error *err) must_check;
 int tuning_set_oom_score(int procfs, int score, struct error *err) must_check;
-int tuning_set_scheduler(const struct tuning_scheduler *scheduler, struct error *err) must_check;
+/* sched_setattr(2) of PID (0: self). */
+int tuning_set_scheduler(pid_t pid, const struct tuning_scheduler *scheduler,
+			 struct error *err) must_check;
+/* Whether a process that forks has children with the same policy: SCHED_DEADLINE may not fork. */
+bool tuning_is_inherited(const struct tuning_scheduler *scheduler);
 /* ioprio_set(2) of the process group: class 1 to 3, priority 0 to 7. */
 int tuning_set_io_priority(int class, int priority, struct error *err) must_check;
 int tuning_set_affinity(const struct tuning_cpus *cpus, struct error *err) must_check;

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -66,6 +67,36 @@ int fd_cloexec_from(int first, struct error *err)
 		return error_call(err, "close_range");
 	}
 	return 0;
+}
+
+static int close_from_to(unsigned int first, unsigned int last, struct error *err)
+{
+	if (first <= last && syscall(SYS_close_range, first, last, 0) < 0) {
+		error_system(err, errno, "cannot close descriptors");
+		return error_call(err, "close_range");
+	}
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+int fd_close_others(int first, int *keep, size_t n, struct error *err)
+{
+	unsigned int next = (unsigned int)first;
+
+	qsort(keep, n, sizeof(*keep), compare);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if (keep[i] > (int)next &&
+		    close_from_to(next, (unsigned int)keep[i] - 1, err) < 0)
+			return -1;
+		next = (unsigned int)keep[i] + 1;
+	}
+	return close_from_to(next, UINT_MAX, err);
 }
 
 int fd_keep_on_exec(int fd, struct error *err)

@@ -131,7 +131,9 @@ static int reopen_null(struct become *become, int stream, struct error *err)
 int become_prepare_streams(struct become *become, struct error *err)
 {
 	if (become->terminal >= 0)
-		return terminal_take(become->terminal, become->process->uid, err);
+		return (become->born ? 0 : terminal_control(become->terminal, err)) < 0
+			   ? -1
+			   : terminal_take(become->terminal, become->process->uid, err);
 
 	for (int stream = 0; stream < 3; stream++) {
 		struct stat st;
@@ -159,7 +161,8 @@ int become_tune(struct become *become, struct error *err)
 {
 	const struct plan_process *process = become->process;
 
-	if (process->scheduler && tuning_set_scheduler(process->scheduler, err) < 0)
+	if (process->scheduler && (!become->born || tuning_is_inherited(process->scheduler)) &&
+	    tuning_set_scheduler(0, process->scheduler, err) < 0)
 		return error_at(err, "/process/scheduler");
 	if (process->io_class &&
 	    tuning_set_io_priority(process->io_class, process->io_priority, err) < 0)
@@ -232,9 +235,9 @@ static int set_groups(const struct become *become, struct error *err)
 static int set_credentials(struct become *become, struct error *err)
 {
 	const struct plan_process *process = become->process;
-	int last = caps_last(become->procfs);
+	int last = caps_last();
 
-	if (caps_drop_bounding(&process->caps, last, err) < 0)
+	if (caps_drop_bounding(&process->caps, err) < 0)
 		return error_at(err, "/process/capabilities/bounding");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_coded(
@@ -333,6 +336,9 @@ int become_user(struct become *become, struct error *err)
 			return -1;
 	if (set_labels(become, err) < 0 || enter_directory_early(become, err) < 0)
 		return -1;
+	/* The label goes with it: an attribute of the next exec is inherited. */
+	if (become_is_born_first(become) && become_be_born(become, err) < 0)
+		return -1;
 	if (loads_filter_early(become) && install_filter(become, err) < 0)
 		return -1;
 	if (set_credentials(become, err) < 0 || enter_directory_late(become, err) < 0)
@@ -342,6 +348,8 @@ int become_user(struct become *become, struct error *err)
 		error_system(err, errno, "cannot set no_new_privs");
 		return error_at(err, "/process/noNewPrivileges");
 	}
+	if (become_be_born(become, err) < 0)
+		return -1;
 	if (loads_filter_for_agent(become) && install_filter(become, err) < 0)
 		return -1;
 	return become->stay_dumpable ? process_set_dumpable(true, err) : 0;

@@ -67,6 +67,14 @@ int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status
 	return hooks_run(create->runtime->arena, &run, err);
 }
 
+static bool joins(const struct create *create, uint64_t flag)
+{
+	for (size_t i = 0; i < create->plan.namespaces.joins_n; i++)
+		if (create->plan.namespaces.joins[i].flag == flag)
+			return true;
+	return false;
+}
+
 /* ---- 1: end of life ---- */
 
 static int make_nothing(struct create *create, struct error *err)
@@ -174,10 +182,8 @@ static int make_start_socket(struct create *create, struct error *err)
  */
 static bool opens_source(const struct create *create, const struct mount_op *op)
 {
-	bool userns = create->plan.namespaces.maps;
+	bool userns = create->plan.namespaces.maps || joins(create, CLONE_NEWUSER);
 
-	for (size_t i = 0; i < create->plan.namespaces.joins_n; i++)
-		userns |= create->plan.namespaces.joins[i].flag == CLONE_NEWUSER;
 	if (!create->runtime->facts.is_admin)
 		return false;
 	return op->idmap || (op->kind == MOUNT_BIND && userns);
@@ -227,6 +233,11 @@ bool create_needs_stage(const struct create *create)
 	return create->plan.namespaces.joins_n > 0 ||
 	       create->plan.cgroup.manager == CGROUP_MANAGER_SYSTEMD ||
 	       (create->plan.namespaces.create & (CLONE_NEWUSER | CLONE_NEWTIME));
+}
+
+bool create_is_born_late(const struct create *create)
+{
+	return joins(create, CLONE_NEWPID);
 }
 
 /* The cgroup namespace is made by I itself: its root is where the process is, not where it was
@@ -306,7 +317,9 @@ static int undo_stage(struct create *create, struct error *err)
 	kill_and_reap(&create->stage_fd);
 	/* I is our child by CLONE_PARENT, also when it died before it could say so: in a pid
 	 * namespace that it joined its zombie would keep that from ending. */
-	if (create->init_fd < 0 && create->born && *create->born > 0) {
+	if (create->born && *create->born > 0 &&
+	    (create->init_fd < 0 || create->init != *create->born)) {
+		fd_close(&create->init_fd);
 		create->init_fd = process_open(*create->born, err);
 		if (create->init_fd < 0)
 			error_ignore(err, "it has been reaped already");
@@ -330,31 +343,44 @@ int create_make_record(struct create *create, struct error *err)
 
 /* ---- 8: namespaces ---- */
 
-static int make_namespaces(struct create *create, struct error *err)
+int create_reap_stage(struct create *create, struct error *err)
 {
+	int status;
+
+	if (process_wait(create->stage_fd, message_patience(create->runtime->timeout_ms, false),
+			 &status, err) < 0)
+		return -1;
+	fd_close(&create->stage_fd);
+	create->stage = 0;
+	return 0;
+}
+
+int create_know_init(struct create *create, struct error *err)
+{
+	struct state *state = &create->container.state;
 	uint64_t start;
 	bool dead;
 
-	if (create->stage) {
-		int status;
+	if (process_start_time(create->runtime->procfs, create->init, &start, &dead, err) < 0)
+		return -1;
+	state->start = (struct optional_uint){ .set = true, .value = start };
+	state->pid = (struct optional_uint){ .set = true, .value = (uint64_t)create->init };
+	return 0;
+}
 
+static int make_namespaces(struct create *create, struct error *err)
+{
+	if (create->stage) {
 		if (message_send(create->channel, MESSAGE_GO, 0, -1, err) < 0 ||
 		    create_serve(create, MESSAGE_INIT, err) < 0)
 			return -1;
 		create->init_fd = process_open(create->init, err);
 		if (create->init_fd < 0)
 			return -1;
-		if (process_wait(create->stage_fd,
-				 message_patience(create->runtime->timeout_ms, false), &status,
-				 err) < 0)
+		if (!create_is_born_late(create) && create_reap_stage(create, err) < 0)
 			return -1;
-		fd_close(&create->stage_fd);
-		create->stage = 0;
 	}
-	if (process_start_time(create->runtime->procfs, create->init, &start, &dead, err) < 0)
-		return -1;
-	create->container.state.start = (struct optional_uint){ .set = true, .value = start };
-	return 0;
+	return create_know_init(create, err);
 }
 
 static int undo_namespaces(struct create *create, struct error *err)
@@ -429,11 +455,8 @@ static int undo_devices(struct create *create, struct error *err)
 
 static int make_inside(struct create *create, struct error *err)
 {
-	struct state *state = &create->container.state;
-
-	state->pid = (struct optional_uint){ .set = true, .value = (uint64_t)create->init };
 	if (create_save_exec_record(create, err) < 0 ||
-	    state_prepare(create->container.dir, state, err) < 0 ||
+	    state_prepare(create->container.dir, &create->container.state, err) < 0 ||
 	    create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;
 	return become_set_limits(create->init, &create->plan.process, &create->runtime->facts, err);
@@ -558,6 +581,7 @@ void create_from_state(struct create *create, struct runtime *runtime, struct co
 		.start_socket = -1,
 		.channel = -1,
 		.peer = -1,
+		.pid_ns = -1,
 		.stage_fd = -1,
 		.init_fd = -1,
 		.console = -1,

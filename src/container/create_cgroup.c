@@ -92,19 +92,40 @@ static int equip(struct create *create, struct error *err)
 	return 0;
 }
 
+/* The number of processes, which S and I together may exceed, or all the rest. */
+static int write_limits(struct create *create, bool number, struct error *err)
+{
+	const struct cgroup_writes *all = &create->plan.cgroup.writes;
+	struct cgroup_writes some = {
+		.items = arena_array(create->runtime->arena, all->n, sizeof(*some.items)),
+	};
+
+	for (size_t i = 0; i < all->n; i++)
+		if (text_equal(all->items[i].file, "pids.max") == number)
+			some.items[some.n++] = all->items[i];
+	return cgroup_write_all(create->cgroup.fd, &some, false, err);
+}
+
 /*
  * All of it while I is busy with its mounts, on the other core: the kernel checks and compiles the
  * device program for longer than it makes a cgroup.  The user's program is not there yet.
  */
 int create_make_limits(struct create *create, struct error *err)
 {
-	const struct plan *plan = &create->plan;
+	bool late = create_is_born_late(create);
 
-	if (create_make_unit_limits(create, err) < 0)
+	if (!late && create_make_unit_limits(create, err) < 0)
 		return -1;
 	if (create->cgroup.fd < 0)
 		return 0;
-	if (equip(create, err) < 0)
+	if (equip(create, err) < 0 || write_limits(create, false, err) < 0)
 		return -1;
-	return cgroup_write_all(create->cgroup.fd, &plan->cgroup.writes, false, err);
+	return late ? 0 : write_limits(create, true, err);
+}
+
+int create_make_late_limits(struct create *create, struct error *err)
+{
+	if (create_make_unit_limits(create, err) < 0)
+		return -1;
+	return create->cgroup.fd < 0 ? 0 : write_limits(create, true, err);
 }

@@ -16,11 +16,14 @@ int create_make_cgroup(struct create *create, struct error *err);
 int create_undo_cgroup(struct create *create, struct error *err);
 int create_make_notify(struct create *create, struct error *err);
 int create_make_limits(struct create *create, struct error *err);
+/* Those that would stop the set-up itself, when S is gone. */
+int create_make_late_limits(struct create *create, struct error *err);
+/* S has done all that it is for, and ends. */
+int create_reap_stage(struct create *create, struct error *err);
+/* Puts into the state what tells the process create->init from all others. */
+int create_know_init(struct create *create, struct error *err);
 int create_make_adoption(struct create *create, struct error *err);
 int create_undo_adoption(struct create *create, struct error *err);
-/* The properties of the unit that had to wait until S is gone. */
-int create_make_unit_limits(struct create *create, struct error *err);
-int create_save_exec_record(struct create *create, struct error *err);
 
 struct notify;
 
@@ -31,3 +34,6 @@ int run_watch(struct create *create, const struct notify *notify, int signals, i
 	      struct error *err);
 int run_end(struct create *create, struct error *err);
 
+/* The properties of the unit that had to wait until S is gone. */
+int create_make_unit_limits(struct create *create, struct error *err);
+int create_save_exec_record(struct create *create, struct error *err);

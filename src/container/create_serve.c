@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <creel/become.h>
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/idmap.h>
@@ -18,9 +19,9 @@
 #include <creel/seccomp_agent.h>
 #include <creel/terminal.h>
 
-/* How the child that we talked to ended; its own last words, if it had any, came as MESSAGE_ERROR
 #include "create_parts.h"
 
+/* How the child that we talked to ended; its own last words, if it had any, came as MESSAGE_ERROR
  * before. */
 static int explain_death(struct create *create, struct error *err)
 {
@@ -57,6 +58,24 @@ static int write_maps(struct create *create, struct error *err)
 	return message_send(create->channel, MESSAGE_MAPS_DONE, 0, -1, err);
 }
 
+/* I is there, and waits: from here on it is what we mean by the init. */
+static int take_newborn(struct create *create, struct error *err)
+{
+	struct container *container = &create->container;
+
+	fd_close(&create->init_fd);
+	/* Its own words are not needed: what lives where it was born may speak for it. */
+	create->init = *create->born;
+	create->init_fd = process_open(create->init, err);
+	if (create->init_fd < 0 || create_reap_stage(create, err) < 0 ||
+	    create_know_init(create, err) < 0 ||
+	    state_prepare(container->dir, &container->state, err) < 0 ||
+	    create_make_late_limits(create, err) < 0 ||
+	    become_tune_newborn(create->init, &create->plan.process, err) < 0)
+		return -1;
+	return message_send(create->channel, MESSAGE_GO, 0, -1, err);
+}
+
 static int run_runtime_hooks(struct create *create, struct error *err)
 {
 	create->hooks_begun = true;
@@ -68,6 +87,7 @@ static int run_runtime_hooks(struct create *create, struct error *err)
 
 int create_take_console(struct create *create, int *fd, struct error *err)
 {
+	create->console_taken = true;
 	if (*fd < 0)
 		return error_system(err, EPROTO, "the console came without a descriptor");
 	if (create->options->console_socket)
@@ -97,23 +117,62 @@ static int pass_listener(struct create *create, int number, struct error *err)
 	return message_send(create->channel, MESSAGE_GO, 0, -1, err);
 }
 
+/*
+ * Whether the message may come now.  An I that was born among others may be in their hands by then:
+ * what S asks for is done once, and not for I.
+ */
+static bool is_in_turn(const struct create *create, enum message_kind kind, enum message_kind end)
+{
+	switch (kind) {
+	case MESSAGE_NEED_MAPS:
+		return create->stage && create->plan.namespaces.maps;
+	case MESSAGE_INIT:
+		return end == MESSAGE_INIT ||
+		       (create_is_born_late(create) && create->stage && *create->born > 0);
+	case MESSAGE_MOUNTED:
+		return !create->hooks_begun;
+	case MESSAGE_CONSOLE:
+		return create->plan.process.terminal && !create->console_taken;
+	case MESSAGE_LISTENER:
+		return create->seccomp.program.notify;
+	case MESSAGE_READY:
+	case MESSAGE_EXEC:
+		return kind == end;
+	case MESSAGE_LOG:
+	case MESSAGE_HOOKS:
+	case MESSAGE_ERROR:
+		return true;
+	case MESSAGE_GO:
+	case MESSAGE_MAPS_DONE:
+	case MESSAGE_HOOKS_DONE:
+	case MESSAGE_COMMIT:
+	case MESSAGE_START:
+		break;
+	}
+	return false;
+}
+
 /* Answers one message.  1: it was END. */
 static int answer(struct create *create, struct message *message, int *fd, enum message_kind end,
 		  struct error *err)
 {
+	if (!is_in_turn(create, message->kind, end))
+		return error_system(err, EPROTO,
+				    "the container's process sent message %d out of turn",
+				    message->kind);
 	switch (message->kind) {
 	case MESSAGE_NEED_MAPS:
 		return write_maps(create, err);
 	case MESSAGE_INIT:
+		if (end != MESSAGE_INIT)
+			return take_newborn(create, err);
 		create->init = message->number;
-		return end == MESSAGE_INIT;
+		return 1;
 	case MESSAGE_MOUNTED:
 		return run_runtime_hooks(create, err);
 	case MESSAGE_READY:
 	case MESSAGE_EXEC:
-		if (message->kind == end)
-			return 1;
-		break;
+		return 1;
 	case MESSAGE_LOG:
 		log_record((enum log_level)message->number, "%s", message->error.what);
 		return 0;
@@ -132,8 +191,7 @@ static int answer(struct create *create, struct message *message, int *fd, enum 
 	case MESSAGE_HOOKS:
 		break;
 	}
-	return error_system(err, EPROTO, "the container's process sent message %d out of turn",
-			    message->kind);
+	return 0;
 }
 
 int create_serve(struct create *create, enum message_kind end, struct error *err)

@@ -1,13 +1,15 @@
 /*
  * `exec`: one more process for a container that runs.  No mounts, no parse of the bundle, no
- * libseccomp: what is needed lies in the state directory.  S joins all namespaces by the init's
- * pidfd and clones the process, which is born in the container's cgroup.
+ * libseccomp: what is needed lies in the state directory.  S is born in the container's cgroup,
+ * joins all namespaces by the init's pidfd, and does all that there is to do; then the process is
+ * born of it among the container's (birth.c).
  */
 #include <creel/verbs.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,17 +38,7 @@
 
 #define END_TIMEOUT_MS 10000
 
-/* ---- the process inside ---- */
-
-static int join_inside(struct exec *exec, struct error *err)
-{
-	/* Here and not in S: with it the namespace's own cgroup tree would be all that
-	 * clone3(INTO_CGROUP) may use. */
-	if ((exec->namespaces & CLONE_NEWCGROUP) &&
-	    namespace_join_process(exec->init_fd, CLONE_NEWCGROUP, err) < 0)
-		return -1;
-	return become_start(&exec->become, err);
-}
+/* ---- S, and the process inside ---- */
 
 static int make_terminal(struct exec *exec, struct error *err)
 {
@@ -64,13 +56,13 @@ static int make_terminal(struct exec *exec, struct error *err)
 	return 0;
 }
 
-static int prepare_inside(struct exec *exec, struct error *err)
+static int prepare(struct exec *exec, struct error *err)
 {
 	/* Joining a mount namespace leads to its own root; one that is not joined leaves us at the
 	 * host's. */
 	if (exec->root >= 0 && mount_chroot(exec->root, err) < 0)
 		return -1;
-	if (join_inside(exec, err) < 0)
+	if (become_start(&exec->become, err) < 0)
 		return -1;
 	exec->become.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (exec->become.root < 0)
@@ -83,51 +75,19 @@ static int prepare_inside(struct exec *exec, struct error *err)
 	if (become_prepare_streams(&exec->become, err) < 0 ||
 	    become_find_home(&exec->become, err) < 0)
 		return -1;
-	fd_close(&exec->init_fd);
+	/* From here on we are the process, and no longer S. */
 	if (become_user(&exec->become, err) < 0)
 		return -1;
 	return become_find_program(&exec->become, err);
 }
 
-static void never_returns inside_main(struct exec *exec)
-{
-	struct error err = { 0 };
-
-	/* P has cloned S, not us.  Said by ourselves, so that no message of ours can come before
-	 * it. */
-	pid_t pid = procfs_own_pid(exec->runtime->procfs, &err);
-
-	if (pid < 0 || process_die_with_parent(SIGKILL, 0, &err) < 0 ||
-	    message_send(exec->peer, MESSAGE_INIT, pid, -1, &err) < 0 ||
-	    prepare_inside(exec, &err) < 0 ||
-	    message_send(exec->peer, MESSAGE_READY, 0, -1, &err) < 0 ||
-	    message_expect(exec->peer, MESSAGE_START, -1, &err) < 0 ||
-	    process_die_with_parent(0, 0, &err) < 0 ||
-	    become_program(&exec->become, exec->peer, &err) < 0)
-		message_send_error(exec->peer, &err);
-	_exit(255);
-}
-
-/* ---- S ---- */
-
 static int walk(struct exec *exec, struct error *err)
 {
-	uint64_t flags = exec->namespaces & ~(uint64_t)CLONE_NEWCGROUP;
-	struct spawn spawn = {
-		.flags = CLONE_PARENT,
-		.cgroup = exec->cgroup,
-		.born = exec->born,
-	};
-	pid_t pid;
-
 	/* While we are what systemd takes for the caller's: dumpable, and in the caller's
 	 * namespaces. */
-	if (exec->unit_sub) {
-		if (systemd_attach(exec->container.state.unit, exec->unit_sub, getpid(),
-				   exec->runtime->timeout_ms, err) < 0)
-			return -1;
-		spawn.cgroup = -1;
-	}
+	if (exec->unit_sub && systemd_attach(exec->container.state.unit, exec->unit_sub, getpid(),
+					     exec->runtime->timeout_ms, err) < 0)
+		return -1;
 	/* A user namespace, and not being dumpable, would take our own /proc files away; the child
 	 * inherits the score. */
 	if (exec->process.oom_score_adj.set &&
@@ -144,14 +104,7 @@ static int walk(struct exec *exec, struct error *err)
 	if (!exec->process.affinity_initial && !exec->process.affinity_final &&
 	    tuning_reset_affinity(err) < 0)
 		return -1;
-	if (flags && namespace_join_process(exec->init_fd, flags, err) < 0)
-		return -1;
-	pid = process_spawn(&spawn, err);
-	if (pid < 0)
-		return -1;
-	if (pid == 0)
-		inside_main(exec);
-	return 0;
+	return exec->namespaces ? namespace_join_process(exec->init_fd, exec->namespaces, err) : 0;
 }
 
 static void never_returns stage(struct exec *exec)
@@ -160,11 +113,13 @@ static void never_returns stage(struct exec *exec)
 
 	message_log_to(&exec->peer);
 	signal(SIGPIPE, SIG_IGN);
-	if (walk(exec, &err) < 0) {
+	if (walk(exec, &err) < 0 || prepare(exec, &err) < 0 ||
+	    message_send(exec->peer, MESSAGE_READY, 0, -1, &err) < 0 ||
+	    message_expect(exec->peer, MESSAGE_START, -1, &err) < 0 ||
+	    process_die_with_parent(0, 0, &err) < 0 ||
+	    become_program(&exec->become, exec->peer, &err) < 0)
 		message_send_error(exec->peer, &err);
-		_exit(1);
-	}
-	_exit(0);
+	_exit(255);
 }
 
 /* ---- P ---- */
@@ -175,11 +130,55 @@ static int patience(const struct exec *exec)
 	return message_patience(exec->runtime->timeout_ms, exec->options->ignore_paused);
 }
 
+/* What the container's processes may do to the one that was just born among them goes no further.
+ */
+static bool is_in_turn(struct exec *exec, enum message_kind kind)
+{
+	bool again = exec->console_taken;
+
+	if (kind == MESSAGE_CONSOLE)
+		exec->console_taken = true;
+	return kind == MESSAGE_CONSOLE	  ? exec->process.terminal && !again
+	       : kind == MESSAGE_LISTENER ? exec->seccomp.program.notify
+					  : true;
+}
+
+static int not_born(struct error *err)
+{
+	return error_state(err,
+			   "the process in the container ended before it could be executed; is "
+			   "the container still running?");
+}
+
+/* S is not in the pid namespace yet, so the end of that does not end it: and while the container is
+ * paused nothing does. */
+static int wait_for_birth(struct exec *exec, struct error *err)
+{
+	struct pollfd fds[] = {
+		{ .fd = exec->channel, .events = POLLIN },
+		{ .fd = exec->init_fd, .events = POLLIN },
+	};
+	int n;
+
+	if (exec->pidfd >= 0)
+		return 0;
+	do
+		n = poll(fds, ARRAY_SIZE(fds), patience(exec));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return error_system(err, errno, "cannot wait for the process in the container");
+	return n == 0 || fds[0].revents ? 0 : not_born(err);
+}
+
 static int receive(struct exec *exec, struct message *message, struct error *err)
 {
 	for (;;) {
 		auto_fd fd = -1;
-		int got = message_receive(exec->channel, message, &fd, patience(exec), err);
+		int got = wait_for_birth(exec, err);
+
+		if (got < 0)
+			return -1;
+		got = message_receive(exec->channel, message, &fd, patience(exec), err);
 
 		if (got <= 0)
 			return got;
@@ -187,6 +186,9 @@ static int receive(struct exec *exec, struct message *message, struct error *err
 			*err = message->error;
 			return -1;
 		}
+		if (!is_in_turn(exec, message->kind))
+			return error_system(err, EPROTO, "message %d came out of turn",
+					    message->kind);
 		if (message->kind == MESSAGE_LOG)
 			log_record((enum log_level)message->number, "%s", message->error.what);
 		else if (message->kind == MESSAGE_CONSOLE && exec->options->console_socket) {
@@ -211,9 +213,7 @@ static int expect(struct exec *exec, enum message_kind kind, struct message *mes
 	if (got < 0)
 		return -1;
 	if (got == 0)
-		return error_state(
-		    err, "the process in the container ended before it could be executed; is "
-			 "the container still running?");
+		return not_born(err);
 	if (message->kind != kind)
 		return error_system(err, EPROTO, "message %d came instead of %d", message->kind,
 				    kind);
@@ -248,9 +248,11 @@ static int start(struct exec *exec, struct error *err)
 
 	if (expect(exec, MESSAGE_INIT, &message, err) < 0)
 		return -1;
-	exec->pid = message.number;
+	exec->pid = *exec->born;
 	exec->pidfd = process_open(exec->pid, err);
 	if (exec->pidfd < 0 || process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ||
+	    become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
+	    message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0 ||
 	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
 	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
 	    publish(exec, err) < 0 || message_send(exec->channel, MESSAGE_START, 0, -1, err) < 0 ||
@@ -281,7 +283,14 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	exec->channel = ends[0];
 	exec->peer = ends[1];
 	exec->become.channel = exec->peer;
-	pid = process_spawn(&(struct spawn){ .cgroup = -1, .pidfd = &exec->stage_fd }, err);
+	exec->become.born = exec->born;
+
+	const struct spawn spawn = {
+		.cgroup = exec->unit_sub ? -1 : exec->cgroup,
+		.pidfd = &exec->stage_fd,
+	};
+
+	pid = process_spawn(&spawn, err);
 	if (pid < 0)
 		return -1;
 	if (pid == 0) {

@@ -461,6 +461,7 @@ int exec_load(struct exec *exec, struct error *err)
 		.procfs = exec->runtime->procfs,
 		.root = -1,
 		.terminal = -1,
+		.start_socket = -1,
 		.preserve_fds = exec->options->preserve_fds,
 		.in_userns = exec->namespaces & CLONE_NEWUSER,
 	};

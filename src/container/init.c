@@ -250,7 +250,17 @@ static int find_home(struct init *init, struct error *err)
 
 static int drop_rights(struct init *init, struct error *err)
 {
-	return become_user(&init->become, err);
+	struct runtime *runtime = init->create->runtime;
+	const uint64_t pid = CLONE_NEWPID;
+
+	if (init->create->pid_ns >= 0 && namespace_join(&init->create->pid_ns, &pid, 1, err) < 0)
+		return -1;
+	if (become_user(&init->become, err) < 0)
+		return -1;
+	/* Who was born just now has left them behind. */
+	if (create_is_born_late(init->create))
+		runtime->procfs = runtime->trace = -1;
+	return 0;
 }
 
 static int find_program(struct init *init, struct error *err)
@@ -340,7 +350,8 @@ static const struct init_step {
 	{ "preparing the standard streams", prepare_streams },
 	/* Read with root's rights, inside the root. */
 	{ "finding the home directory", find_home },
-	/* Labels, early seccomp, ids, capabilities, working directory, no_new_privs: become.c. */
+	/* Labels, early seccomp, ids, capabilities, working directory, no_new_privs: become.c.  In a
+	   pid namespace that was joined I is born with that, and not before: birth.c. */
 	{ "becoming the user", drop_rights },
 	/* With the user's rights, and before READY, so that `create` reports what is wrong with
 	   args[0]. */
@@ -371,6 +382,8 @@ static void fill_become(struct init *init)
 		.mounts_n = init->plan->mounts_n,
 		.terminal = -1,
 		.preserve_fds = init->plan->preserve_fds,
+		.born = create_is_born_late(create) ? create->born : NULL,
+		.start_socket = create->start_socket,
 		.keyring = init->plan->keyring,
 		.keyring_label = init->plan->keyring_label,
 		.in_userns = userns,

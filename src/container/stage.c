@@ -1,7 +1,7 @@
 /*
  * S: walks from our namespaces to the container's, then clones I there and is gone.  It lives for a
  * millisecond while P waits. Only the kernel's rules decide the order here; each is named beside
- * its step.
+ * its step.  Where I joins a pid namespace S does I's work, and I is born when it is done (birth.c).
  */
 #include <creel/create.h>
 
@@ -59,6 +59,57 @@ static int make_time_namespace(struct create *create, struct error *err)
 	return 0;
 }
 
+/* The index of FLAG among the joins of PLAN, or PLAN->joins_n. */
+static size_t find_join(const struct plan_namespaces *plan, uint64_t flag)
+{
+	size_t i = 0;
+
+	while (i < plan->joins_n && plan->joins[i].flag != flag)
+		i++;
+	return i;
+}
+
+/* What proc shows is decided where its context is opened: in the namespace that I will be in. */
+static int open_procs(struct create *create, int pidns, int userns, struct error *err)
+{
+	for (size_t i = 0; i < create->plan.mounts_n; i++) {
+		struct mount_op *op = &create->plan.mounts[i];
+
+		if (op->kind == MOUNT_NEW && !op->idmap && text_equal(op->type, "proc") &&
+		    mount_open_proc(op, pidns, userns, err) < 0)
+			return error_at(err, op->where);
+	}
+	return 0;
+}
+
+/*
+ * A pid namespace is joined by children only, so all of them, also hooks, would be seen there: it is
+ * put off until I is born.  Not with a user namespace, in which the right to join would be gone.
+ */
+static int put_off_pid(struct create *create, int *fds, struct error *err)
+{
+	const struct plan_namespaces *plan = &create->plan.namespaces;
+	size_t pid = find_join(plan, CLONE_NEWPID), user = find_join(plan, CLONE_NEWUSER);
+	bool joins_user = user < plan->joins_n;
+
+	if (pid == plan->joins_n)
+		return 0;
+	if (open_procs(create, fds[pid], joins_user ? fds[user] : -1, err) < 0)
+		return -1;
+	if (!joins_user && !(plan->create & CLONE_NEWUSER))
+		create->pid_ns = take_fd(&fds[pid]);
+	return 0;
+}
+
+/* S goes on as I until all is done. */
+static int become_init(struct create *create, struct error *err)
+{
+	if (namespace_unshare(create_clone_flags(create), err) < 0 ||
+	    process_set_dumpable(false, err) < 0)
+		return -1;
+	init_main(create);
+}
+
 static int make_init(struct create *create, struct error *err)
 {
 	const struct spawn spawn = {
@@ -68,8 +119,7 @@ static int make_init(struct create *create, struct error *err)
 	};
 	pid_t pid;
 
-	/* A child inherits it: no process of a joined pid namespace can ever trace I, or reach our
-	 * descriptors through it. */
+	/* A child inherits it. */
 	if (process_set_dumpable(false, err) < 0)
 		return -1;
 	pid = process_spawn(&spawn, err);
@@ -101,7 +151,7 @@ static int walk(struct create *create, struct error *err)
 
 	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
 	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 || create_tune(create, err) < 0 ||
-	    open_joins(plan, fds, flags, err) < 0)
+	    open_joins(plan, fds, flags, err) < 0 || put_off_pid(create, fds, err) < 0)
 		return -1;
 	/* Joins come first: what is there already belongs to no user namespace that is made now,
 	 * which gives no rights to it. */
@@ -110,7 +160,7 @@ static int walk(struct create *create, struct error *err)
 		return -1;
 	if (make_time_namespace(create, err) < 0)
 		return -1;
-	return make_init(create, err);
+	return create_is_born_late(create) ? become_init(create, err) : make_init(create, err);
 }
 
 void stage_main(struct create *create)

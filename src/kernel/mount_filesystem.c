@@ -369,10 +369,24 @@ static int fill(int tree, int covered, bool existed, const struct mount_op *op, 
 	return 0;
 }
 
+/* A context from another pid namespace is used before it is known what somebody there made of it. */
+static int check_context(int tree, const struct mount_op *op, struct error *err)
+{
+	struct statfs fs;
+
+	if (fstatfs(tree, &fs) < 0)
+		return error_system(err, errno, "cannot examine what is to be mounted at %s",
+				    op->target);
+	if (fs.f_type == PROC_SUPER_MAGIC)
+		return 0;
+	return error_system(err, EPROTO, "what is to be mounted at %s is not a procfs", op->target);
+}
+
 static int make_new(int target, bool existed, struct mount_op *op, struct error *err)
 {
 	uint64_t set, clear;
-	auto_fd context = open_context(op, err);
+	bool given = is_type(op, "proc") && !op->idmap && op->tree >= 0;
+	auto_fd context = given ? take_fd(&op->tree) : open_context(op, err);
 	bool fill_first = op->flags & MOUNT_COPY_UP;
 
 	if (context < 0)
@@ -387,6 +401,8 @@ static int make_new(int target, bool existed, struct mount_op *op, struct error 
 
 	if (tree < 0)
 		return explain(context, errno, op, err);
+	if (given && check_context(tree, op, err) < 0)
+		return -1;
 	if (fill(tree, target, existed, op, err) < 0)
 		return -1;
 	if (fill_first && mount_change(tree, set, 0, false, op, err) < 0)

@@ -102,7 +102,7 @@ static int explain_spawn(const struct spawn *spawn, int errnum, struct error *er
 {
 	error_system(err, errnum, "cannot start a process%s",
 		     spawn->cgroup >= 0 ? " in the cgroup" : "");
-	error_call(err, "clone3");
+	error_call(err, spawn->old_call ? "clone" : "clone3");
 	error_code(err, spawn_code(spawn, errnum));
 	if (errnum == EAGAIN)
 		return explain_limit(spawn, err);
@@ -169,7 +169,9 @@ pid_t process_spawn(const struct spawn *spawn, struct error *err)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)spawn->cgroup;
 	}
-	pid = sys_clone3(&args);
+	pid = spawn->old_call
+		  ? sys_clone((unsigned long)(args.flags | args.exit_signal), spawn->born)
+		  : sys_clone3(&args);
 	if (pid < 0)
 		return explain_spawn(spawn, errno, err);
 	if (pid > 0 && spawn->pidfd)

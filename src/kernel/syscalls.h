@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
 #include <sched.h>
@@ -42,6 +43,25 @@ struct clone3_args {
 	uint64_t cgroup;
 };
 
+/* What seccomp_data.arch holds in our own system calls; 0: not known here. */
+#if defined(__x86_64__) && defined(__LP64__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_PPC64LE
+#elif defined(__s390x__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_S390X
+#elif defined(__i386__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_I386
+#elif defined(__arm__) && defined(__ARMEL__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_ARM
+#else
+#define NATIVE_AUDIT_ARCH 0
+#endif
+
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
@@ -63,6 +83,17 @@ static inline int sys_openat2(int dir, const char *path, const struct open_how *
 static inline pid_t sys_clone3(const struct clone3_args *args)
 {
 	return (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+}
+
+/* clone(2) without a stack of its own: fork(2) with FLAGS.  Where clone3(2) is denied: a seccomp
+ * filter cannot look at its flags. */
+static inline pid_t sys_clone(unsigned long flags, pid_t *parent_tid)
+{
+#if defined(__s390x__)
+	return (pid_t)syscall(SYS_clone, NULL, flags, parent_tid, NULL, 0);
+#else
+	return (pid_t)syscall(SYS_clone, flags, NULL, parent_tid, NULL, 0);
+#endif
 }
 
 static inline int sys_pivot_root(const char *new_root, const char *put_old)

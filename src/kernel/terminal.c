@@ -189,7 +189,7 @@ int terminal_bind_console(int root, int slave, struct error *err)
 	return 0;
 }
 
-int terminal_take(int slave, uid_t uid, struct error *err)
+int terminal_control(int slave, struct error *err)
 {
 	/* EPERM: we lead a session already. */
 	if (setsid() < 0 && errno != EPERM)
@@ -199,6 +199,11 @@ int terminal_take(int slave, uid_t uid, struct error *err)
 		return error_coded(
 		    err, CRL_TERMINAL,
 		    error_system(err, errno, "cannot make the terminal the controlling one"));
+	return 0;
+}
+
+int terminal_take(int slave, uid_t uid, struct error *err)
+{
 	for (int fd = 0; fd < 3; fd++)
 		if (dup2(slave, fd) < 0)
 			return error_coded(err, CRL_TERMINAL,

@@ -142,7 +142,13 @@ static void explain_scheduler(const struct tuning_scheduler *scheduler, int errn
 		error_hint(err, "this kernel is too old for one of the flags");
 }
 
-int tuning_set_scheduler(const struct tuning_scheduler *scheduler, struct error *err)
+bool tuning_is_inherited(const struct tuning_scheduler *scheduler)
+{
+	return scheduler->policy != SCHED_DEADLINE &&
+	       !(scheduler->flags & SCHED_FLAG_RESET_ON_FORK);
+}
+
+int tuning_set_scheduler(pid_t pid, const struct tuning_scheduler *scheduler, struct error *err)
 {
 	struct sched_attr attr = {
 		.size = sizeof(attr),
@@ -155,7 +161,7 @@ int tuning_set_scheduler(const struct tuning_scheduler *scheduler, struct error 
 		.sched_period = scheduler->period,
 	};
 
-	if (syscall(SYS_sched_setattr, 0, &attr, 0) < 0) {
+	if (syscall(SYS_sched_setattr, pid, &attr, 0) < 0) {
 		int errnum = errno;
 
 		error_coded(err, CRL_SCHEDULING,

@@ -120,8 +120,7 @@ def snoop(world, who):
     _snoop(world, spec, who)
 
 
-@attack("A-02", peers=("runc", "crun"), plant=w.leaks_secret,
-        limit="who may trace in our user namespace sees an init that joins its pid namespace")
+@attack("A-02", peers=("runc", "crun"), plant=w.leaks_secret)
 def snoop_shared_pid(world):
     """A-02 (CVE-2016-9962): with CAP_SYS_PTRACE, a second container comes into the pid namespace."""
     spec = world.spec(WALK, "snoop", str(world.canary / "secret"), "2")

@@ -194,7 +194,8 @@ static void take_body(void)
 
 	check(report >= 0);
 	check_ok(terminal_open(root, 0, 0, &terminal, &err), &err);
-	if (terminal_take(terminal.slave, 1234, &err) < 0) {
+	if (terminal_control(terminal.slave, &err) < 0 ||
+	    terminal_take(terminal.slave, 1234, &err) < 0) {
 		dprintf(report, "%s\n", err.what);
 		_exit(1);
 	}

@@ -94,24 +94,24 @@ static void scheduler_body(void)
 	struct sched_attr attr = { 0 };
 	struct error err = { 0 };
 
-	check_ok(tuning_set_scheduler(&scheduler, &err), &err);
+	check_ok(tuning_set_scheduler(0, &scheduler, &err), &err);
 	check(syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) == 0);
 	check(attr.sched_policy == SCHED_BATCH && attr.sched_nice == 5);
 
 	scheduler = (struct tuning_scheduler){ .policy = SCHED_FIFO, .priority = 200 };
-	check(tuning_set_scheduler(&scheduler, &err) < 0);
+	check(tuning_set_scheduler(0, &scheduler, &err) < 0);
 	check(err.errnum == EINVAL && strstr(err.hint, "1 to 99"));
 	check(strcmp(err.where, "/process/scheduler") == 0);
 
 	scheduler = (struct tuning_scheduler){
 		.policy = SCHED_DEADLINE, .runtime = 2000000, .deadline = 1000000, .period = 1000000
 	};
-	check(tuning_set_scheduler(&scheduler, &err) < 0);
+	check(tuning_set_scheduler(0, &scheduler, &err) < 0);
 	check(err.errnum == EINVAL && strstr(err.hint, "runtime <= deadline"));
 
 	check(setuid(1000) == 0);
 	scheduler = (struct tuning_scheduler){ .policy = SCHED_FIFO, .priority = 1 };
-	check(tuning_set_scheduler(&scheduler, &err) < 0);
+	check(tuning_set_scheduler(0, &scheduler, &err) < 0);
 	check(err.errnum == EPERM && strstr(err.hint, "CAP_SYS_NICE"));
 }
 
