@@ -94,7 +94,7 @@ int cli_each_matching(struct cli *cli, const char *pattern,
 		      struct error *err) must_check;
 
 extern const struct command command_checkpoint, command_restore;
-extern const struct command command_completion, command_create, command_delete, command_events,
-    command_exec, command_explain, command_features, command_kill, command_list, command_pause,
-    command_plan, command_ps, command_resume, command_run, command_spec, command_start,
-    command_state, command_stats, command_update;
+extern const struct command command_check, command_completion, command_create, command_delete,
+    command_events, command_exec, command_explain, command_features, command_kill, command_list,
+    command_pause, command_plan, command_ps, command_resume, command_run, command_spec,
+    command_start, command_state, command_stats, command_update;

@@ -32,3 +32,6 @@ int procfs_write(int procfs, const char *name, const char *text, struct error *e
  * pointer. */
 int procfs_sysctl(int procfs, const char *key, const char *value, const char *where,
 		  struct error *err) must_check;
+/* Whether the sysctl KEY exists in our namespaces and lets us write, without writing: 0, or the
+ * errno that says why not. */
+int procfs_sysctl_refusal(int procfs, const char *key) must_check;

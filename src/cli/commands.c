@@ -61,6 +61,7 @@ const struct options global_options = {
 /* One a line, so that a new command is a new line. */
 /* clang-format off */
 const struct command *const commands[] = {
+	&command_check,
 	&command_completion,
 	&command_create,
 	&command_delete,

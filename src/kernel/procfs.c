@@ -241,6 +241,18 @@ int procfs_sysctl(int procfs, const char *key, const char *value, const char *wh
 	return error_code(err, err->errnum == ENOENT ? CRL_SYSCTL_REFUSED : CRL_SYSCTL_VALUE);
 }
 
+int procfs_sysctl_refusal(int procfs, const char *key)
+{
+	char path[512];
+
+	if (!sysctl_path(key, path, sizeof(path)))
+		return ENOENT;
+
+	auto_fd fd = try_open(procfs, path, O_WRONLY);
+
+	return fd < 0 ? errno : 0;
+}
+
 int procfs_own_pid(int procfs, struct error *err)
 {
 	char text[24];

@@ -41,6 +41,7 @@ bool plan_collect(struct arena *arena, const struct json *tree, const struct pla
 		.facts = facts,
 	};
 
+	*plan = (struct plan){ 0 };
 	collecting.findings = findings;
 	schema_collect(&oci_config_schema, arena, tree, config, findings);
 	input.linux = config->linux ? config->linux : &no_linux;
