@@ -6,7 +6,8 @@
 In a block that begins with ```console, a line that begins with "$ " is a command ("> " continues it) and the lines below it are what it
 prints.  "[...]" alone in a line stands for any lines, "..." within a line for any text.  All commands of a document run in one shell, in
 a new directory, with CREEL as `creel`.  <!-- run: COMMAND --> runs a command that the reader does not see, and <!-- user: NAME -->
-runs the shell as that user.  With --update the document gets what the commands have printed, where that is something else.
+runs the shell as that user.  With --update the document gets what the commands have printed, where that is something else; what is
+different each time is for the author to replace, but for the new directory.
 """
 
 import argparse
@@ -106,7 +107,7 @@ class Shell:
             printed.append(line.rstrip())
         else:
             raise EOFError(text)
-        if printed and not printed[-1]:
+        while printed and not printed[-1]:
             printed.pop()
         return printed, int(line.split()[1])
 
@@ -150,7 +151,8 @@ def main():
         shell.end()
     if options.update:
         for command, printed in reversed(changes):
-            lines[command.begin:command.end] = printed
+            lines[command.begin:command.end] = [
+                line.replace(str(shell.directory), "...") for line in printed]
         options.file.write_text("\n".join(lines) + "\n")
     print(f"{len(commands)} commands, {wrong} print something else")
     return 1 if wrong else 0
