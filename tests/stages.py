@@ -56,6 +56,13 @@ def script_stage(name, minutes, *command):
     return Stage(name, [[str(TOP / "tests" / command[0]), *command[1:]]], minutes, needs_root=True)
 
 
+def fuzz_stage(name, minutes, seconds):
+    """Runs every fuzz target, two at a time."""
+    result = TOP / "build" / "results" / f"{name}.xml"
+    command = [str(TOP / "tests" / "fuzz" / "run"), str(seconds), "--results", str(result)]
+    return Stage(name, [command], minutes, [result])
+
+
 def vm_stage(name, minutes, *arguments):
     """Runs what needs every controller and systemd, in one boot of a virtual machine."""
     result = TOP / "build" / "results" / name / "full-lab.xml"
@@ -77,7 +84,7 @@ def stages(options):
         meson_stage("sanitizers", "build-asan", "-Db_sanitize=address,undefined",
                     "-Db_lundef=false", test_args=("--suite", "unit")),
         script_stage("install", 5, "install"),
-        script_stage("fuzz", 10, "fuzz/run", str(options.fuzz_seconds)),
+        fuzz_stage("fuzz", 13, options.fuzz_seconds),
         pytest_stage("attacks", "attacks", 10),
         script_stage("farm", 10, "attacks/farm.py", "--quick"),
         script_stage("interleave", 10, "attacks/interleave.py", "--limit", "2500"),
