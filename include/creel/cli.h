@@ -49,8 +49,12 @@ struct cli {
 struct command {
 	const char *name;
 	const char *arguments; /* "ID [SIGNAL]" */
-	const char *purpose;   /* one line */
-	const char *example;   /* lines, each one a command */
+	/* What its first and its second argument are chosen from, a blank between each two, or one
+	 * of WORDS_*: for the completion of shells. */
+	const char *words[2];
+	bool words_repeat;   /* the first holds for all arguments */
+	const char *purpose; /* one line */
+	const char *example; /* lines, each one a command */
 	struct options options;
 	size_t options_size;
 	size_t least, most; /* positional arguments */
@@ -62,6 +66,9 @@ struct command {
 };
 
 #define MOST_ARGUMENTS ((size_t)-1)
+
+#define WORDS_IDS   "@ids"   /* the containers that there are */
+#define WORDS_CODES "@codes" /* of errors */
 
 /* All commands in alphabetical order, and the options before them; the list ends with NULL. */
 extern const struct command *const commands[];

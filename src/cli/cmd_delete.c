@@ -54,8 +54,9 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_delete = {
 	.name = "delete",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Remove a container that is stopped or was never started",
-	.example = "creel delete --force web",
+	.example = "creel delete web\ncreel delete --force web",
 	.options = { .tables = { OPTION_TABLE(delete_rows) } },
 	.options_size = sizeof(struct delete_arguments),
 	.least = 1,

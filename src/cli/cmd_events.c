@@ -38,8 +38,9 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_events = {
 	.name = "events",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Report what a container uses and when it runs out of memory",
-	.example = "creel events --interval 1s web",
+	.example = "creel events --stats web | jq .data.memory\ncreel events --interval 1s web",
 	.options = { .tables = { OPTION_TABLE(events_rows) } },
 	.options_size = sizeof(struct events_arguments),
 	.least = 1,

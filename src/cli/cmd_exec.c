@@ -77,8 +77,10 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_exec = {
 	.name = "exec",
 	.arguments = "ID [COMMAND [ARGUMENT...]]",
+	.words = { WORDS_IDS },
 	.purpose = "Run one more process in a container",
-	.example = "creel exec --tty --user 1000:1000 web /bin/sh",
+	.example =
+	    "creel exec --tty --user 1000:1000 web /bin/sh\ncreel exec --env LANG=C web /bin/date",
 	.options = { .tables = { OPTION_TABLE(exec_rows) }, .stops = true },
 	.options_size = sizeof(struct exec_arguments),
 	.least = 1,

@@ -167,6 +167,7 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_explain = {
 	.name = "explain",
 	.arguments = "[CODE]",
+	.words = { WORDS_CODES },
 	.purpose = "Explain an error code, or list them all",
 	.example = "creel explain CRL-5006\ncreel explain --format json 2002",
 	.options = { .tables = { OPTION_TABLE(explain_rows) } },

@@ -2,12 +2,37 @@
 #include <creel/cli.h>
 
 #include <linux/seccomp.h>
+#include <string.h>
 
 #include <creel/error.h>
 #include <creel/json.h>
 #include <creel/oci_config.h>
 #include <creel/oci_features.h>
 #include <creel/seccomp.h>
+#include <creel/table.h>
+
+#define WORDS_PER_LINE 80 /* characters */
+
+enum features_format {
+	FEATURES_JSON,
+	FEATURES_TABLE,
+};
+
+struct features_arguments {
+	struct optional format;
+};
+
+static const struct name_value features_format_names[] = {
+	{ "json", FEATURES_JSON },
+	{ "table", FEATURES_TABLE },
+	{ NULL, 0 },
+};
+
+/* JSON is the default: it is what engines read. */
+static const struct option_row features_rows[] = {
+	O_CHOICE(struct features_arguments, format, "f", "format", "json|table",
+		 features_format_names, "how it looks (default: json)", .group = "Options"),
+};
 
 #define YES                                                                                        \
 	{                                                                                          \
@@ -82,7 +107,7 @@ static struct string_map annotations(struct arena *arena)
 	return (struct string_map){ .items = pairs, .n = 3 };
 }
 
-static void print(struct arena *arena, struct oci_features_linux *linux_part)
+static const char *document(struct arena *arena, struct oci_features_linux *linux_part)
 {
 	struct json_writer *w = json_writer_new(arena, 2);
 	struct oci_features features = {
@@ -97,11 +122,70 @@ static void print(struct arena *arena, struct oci_features_linux *linux_part)
 	};
 
 	schema_encode(&oci_features_schema, &features, w);
-	puts(json_writer_text(w, NULL));
+	return json_writer_text(w, NULL);
+}
+
+/* All of LIST behind NAME, on as many lines as that takes. */
+static void add_list(struct table *table, const char *name, const struct json *list)
+{
+	const char *line = "";
+
+	json_each (item, list) {
+		if (line[0] && strlen(line) + strlen(item->text) >= WORDS_PER_LINE) {
+			TABLE_ADD(table, name, line);
+			name = line = "";
+		}
+		line = text_format(table->arena, "%s%s%s", line, line[0] ? " " : "", item->text);
+	}
+	TABLE_ADD(table, name, line);
+}
+
+/* The leaves of the document, each with the names that lead to it. */
+static void add_member(struct table *table, const char *name, const struct json *value)
+{
+	switch (value->type) {
+	case JSON_OBJECT:
+		json_each (member, value)
+			add_member(table,
+				   name[0] ? text_format(table->arena, "%s.%s", name, member->key)
+					   : member->key,
+				   member);
+		return;
+	case JSON_ARRAY:
+		add_list(table, name, value);
+		return;
+	case JSON_BOOL:
+		TABLE_ADD(table, name, value->text[0] == 't' ? "yes" : "no");
+		return;
+	case JSON_NULL:
+	case JSON_NUMBER:
+	case JSON_STRING:
+		TABLE_ADD(table, name, value->text);
+		return;
+	}
+}
+
+static int print_table(struct arena *arena, const char *text, struct error *err)
+{
+	static const struct table_column columns[] = { { .head = "FEATURE" }, { .head = "VALUE" } };
+	const struct json *tree = json_parse(arena, "the features", text, strlen(text), err);
+	struct table table = {
+		.arena = arena,
+		.columns = columns,
+		.columns_n = ARRAY_SIZE(columns),
+		.colour = cli_has_colour(stdout),
+	};
+
+	if (!tree)
+		return -1;
+	add_member(&table, "", tree);
+	fputs(table_text(&table), stdout);
+	return 0;
 }
 
 static int run(struct cli *cli, struct error *err)
 {
+	const struct features_arguments *arguments = cli->options;
 	struct arena *arena = cli->runtime.arena;
 	struct oci_features_enabled enabled = { YES };
 	struct oci_features_mount_extensions extensions = { .idmap = &enabled };
@@ -131,15 +215,18 @@ static int run(struct cli *cli, struct error *err)
 		.net_devices = &enabled,
 	};
 
-	(void)err;
-	print(arena, &linux_part);
+	if (arguments->format.value == FEATURES_TABLE)
+		return print_table(arena, document(arena, &linux_part), err);
+	puts(document(arena, &linux_part));
 	return 0;
 }
 
 const struct command command_features = {
 	.name = "features",
 	.arguments = "",
-	.purpose = "Print what creel understands, as JSON",
-	.example = "creel features",
+	.purpose = "Print what creel understands",
+	.example = "creel features | jq .mountOptions\ncreel features --format table",
+	.options = { .tables = { OPTION_TABLE(features_rows) } },
+	.options_size = sizeof(struct features_arguments),
 	.run = run,
 };

@@ -52,8 +52,9 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_kill = {
 	.name = "kill",
 	.arguments = "ID [SIGNAL]",
+	.words = { WORDS_IDS, "HUP INT QUIT ABRT KILL USR1 USR2 TERM CONT STOP WINCH" },
 	.purpose = "Send a signal (default: SIGTERM) to the init of a container",
-	.example = "creel kill web KILL",
+	.example = "creel kill web\ncreel kill web KILL",
 	.options = { .tables = { OPTION_TABLE(kill_rows) }, .stops = true },
 	.options_size = sizeof(struct kill_arguments),
 	.least = 1,

@@ -9,6 +9,7 @@
 #include <creel/file.h>
 #include <creel/json.h>
 #include <creel/log.h>
+#include <creel/table.h>
 
 enum list_format {
 	LIST_TABLE,
@@ -103,55 +104,35 @@ static void print_json(struct arena *arena, const struct row *rows, size_t n)
 	puts(json_writer_text(w, NULL));
 }
 
-#define COLUMNS 6
-
-struct line {
-	const char *cells[COLUMNS];
-};
-
-static const char *or_empty(const char *text)
-{
-	return text ? text : "";
-}
-
-static struct line line_of(struct arena *arena, const struct row *row)
+static void add_line(struct table *table, const struct row *row)
 {
 	const struct oci_state *state = &row->state;
 	const char *status =
 	    row->broken ? "broken" : name_of(oci_status_names, (int)state->status.value);
 
-	return (struct line){ {
-	    state->id,
-	    text_format(arena, "%" PRIu64, state->pid.value),
-	    status,
-	    or_empty(state->bundle),
-	    or_empty(state->created),
-	    or_empty(state->owner),
-	} };
+	TABLE_ADD(table, state->id, text_format(table->arena, "%" PRIu64, state->pid.value), status,
+		  state->bundle, state->created, state->owner);
 }
 
-/* As runc's table: columns at least 12 wide, 3 blanks apart; nothing behind the last. */
+/* As runc's table: columns at least 12 wide, 3 blanks apart. */
 static void print_table(struct arena *arena, const struct row *rows, size_t n)
 {
-	static const struct line head = { { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" } };
-	struct line *lines = arena_array(arena, n + 1, sizeof(*lines));
-	int width[COLUMNS] = { 0 };
+	static const struct table_column columns[] = {
+		{ .head = "ID", .least = 12 },	    { .head = "PID", .least = 12 },
+		{ .head = "STATUS", .least = 12 },  { .head = "BUNDLE", .least = 12 },
+		{ .head = "CREATED", .least = 12 }, { .head = "OWNER" },
+	};
+	struct table table = {
+		.arena = arena,
+		.columns = columns,
+		.columns_n = ARRAY_SIZE(columns),
+		.gap = 3,
+		.colour = cli_has_colour(stdout),
+	};
 
-	lines[0] = head;
 	for (size_t i = 0; i < n; i++)
-		lines[i + 1] = line_of(arena, &rows[i]);
-	for (size_t i = 0; i <= n; i++)
-		for (size_t c = 0; c < COLUMNS; c++) {
-			int wanted = (int)strlen(lines[i].cells[c]) + 3;
-
-			wanted = wanted < 12 ? 12 : wanted;
-			width[c] = wanted > width[c] ? wanted : width[c];
-		}
-	for (size_t i = 0; i <= n; i++) {
-		for (size_t c = 0; c + 1 < COLUMNS; c++)
-			printf("%-*s", width[c], lines[i].cells[c]);
-		printf("%s\n", lines[i].cells[COLUMNS - 1]);
-	}
+		add_line(&table, &rows[i]);
+	fputs(table_text(&table), stdout);
 }
 
 static int run(struct cli *cli, struct error *err)
@@ -185,7 +166,7 @@ const struct command command_list = {
 	.name = "list",
 	.arguments = "",
 	.purpose = "List the containers",
-	.example = "creel list --format json",
+	.example = "creel list\ncreel list --format json\ncreel list -q | xargs -n1 creel state",
 	.options = { .tables = { OPTION_TABLE(list_rows) } },
 	.options_size = sizeof(struct list_arguments),
 	.needs = NEEDS_PLACE | NEEDS_ROOT,

@@ -12,8 +12,9 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_pause = {
 	.name = "pause",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Freeze all processes of a container",
-	.example = "creel pause web",
+	.example = "creel pause web\ncreel resume web",
 	.least = 1,
 	.most = 1,
 	.needs = NEEDS_PLACE | NEEDS_ROOT,

@@ -211,8 +211,9 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_ps = {
 	.name = "ps",
 	.arguments = "ID [PS-OPTION...]",
+	.words = { WORDS_IDS },
 	.purpose = "Show the processes of a container",
-	.example = "creel ps web -o pid,user,args",
+	.example = "creel ps web -o pid,user,args\ncreel ps --format json web",
 	.options = { .tables = { OPTION_TABLE(ps_rows) }, .stops = true },
 	.options_size = sizeof(struct ps_arguments),
 	.least = 1,

@@ -12,6 +12,7 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_resume = {
 	.name = "resume",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Thaw the processes of a paused container",
 	.example = "creel resume web",
 	.least = 1,

@@ -32,7 +32,8 @@ const struct command command_run = {
 	.name = "run",
 	.arguments = "ID",
 	.purpose = "Create and start a container, wait for its end, and delete it",
-	.example = "creel run --bundle /srv/web web",
+	.example = "creel run --bundle /srv/web web\ncreel run --detach --bundle /srv/web "
+		   "--pid-file web.pid web",
 	.options = { .tables = { { .rows = create_rows, .n = CREATE_ROWS_N },
 				 OPTION_TABLE(run_rows) } },
 	.options_size = sizeof(struct run_arguments),

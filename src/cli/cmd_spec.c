@@ -171,7 +171,7 @@ const struct command command_spec = {
 	.name = "spec",
 	.arguments = "",
 	.purpose = "Write a config.json to begin with",
-	.example = "creel spec --bundle /srv/web",
+	.example = "creel spec --bundle /srv/web\ncreel spec --rootless",
 	.options = { .tables = { OPTION_TABLE(spec_rows) } },
 	.options_size = sizeof(struct spec_arguments),
 	.run = run,

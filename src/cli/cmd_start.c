@@ -12,8 +12,9 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_start = {
 	.name = "start",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Start the program of a container that was created",
-	.example = "creel start web",
+	.example = "creel create --bundle /srv/web web\ncreel start web",
 	.least = 1,
 	.most = 1,
 	.needs = NEEDS_PLACE | NEEDS_ROOT,

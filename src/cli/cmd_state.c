@@ -19,8 +19,9 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_state = {
 	.name = "state",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Print the state of a container as JSON",
-	.example = "creel state web",
+	.example = "creel state web\ncreel state web | jq -r .status",
 	.least = 1,
 	.most = 1,
 	.needs = NEEDS_PLACE | NEEDS_ROOT,

@@ -122,6 +122,8 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_stats = {
 	.name = "stats",
 	.arguments = "[ID...]",
+	.words = { WORDS_IDS },
+	.words_repeat = true,
 	.purpose = "Show what containers use",
 	.example = "creel stats\ncreel stats --format openmetrics web",
 	.options = { .tables = { OPTION_TABLE(stats_rows) } },

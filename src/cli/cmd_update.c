@@ -180,8 +180,10 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_update = {
 	.name = "update",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Change the limits of a container",
-	.example = "creel update --memory 512m --pids-limit 100 web",
+	.example = "creel update --memory 512m --pids-limit 100 web\ncreel update --resources - "
+		   "web < resources.json",
 	.options = { .tables = { OPTION_TABLE(update_rows) } },
 	.options_size = sizeof(struct update_arguments),
 	.least = 1,
