@@ -9,6 +9,7 @@
 #include <creel/container.h>
 #include <creel/json.h>
 #include <creel/message.h>
+#include <creel/oom.h>
 #include <creel/plan.h>
 
 struct error;
@@ -58,6 +59,8 @@ struct create {
 	bool made_rdt;
 	bool unit_asked;  /* systemd was asked for the unit: it may exist */
 	bool unit_silent; /* and did not answer in time */
+	bool started;	  /* `run`: START waits in the channel for I */
+	struct oom_mark oom; /* of a foreground `run`, before the program */
 	bool dead;	  /* delete: the init is gone, so a namespace need not be killed twice */
 	bool leftover; /* an undo failed: the state directory stays, so that delete can try again */
 	struct error leftover_error;

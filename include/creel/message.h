@@ -17,6 +17,7 @@
  *channel
  *
  *	start: START ----------------------------------------------> startContainer hooks
+ *	(`run` sends START as soon as the limits are set: it waits in the channel for I)
  *	     <---------------------------------------- EXEC          execve
  *	     end of file: it worked; ERROR: it did not
  *

@@ -39,7 +39,7 @@
 
 /* ---- helpers ---- */
 
-static bool has_hooks(const struct oci_hooks *hooks, enum oci_hook_kind kind)
+bool create_has_hooks(const struct oci_hooks *hooks, enum oci_hook_kind kind)
 {
 	return hooks && hooks->lists[kind].n > 0;
 }
@@ -51,7 +51,7 @@ int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status
 	    create->config.hooks ? create->config.hooks : create->container.state.hooks;
 	struct oci_state state;
 
-	if (!has_hooks(hooks, kind))
+	if (!create_has_hooks(hooks, kind))
 		return 0;
 	state_describe(&create->container.state, status, &state);
 	state.pid.value = status == OCI_STATUS_STOPPED ? 0 : (uint64_t)create->init;
@@ -137,8 +137,8 @@ static void fill_state(struct create *create, struct state *state)
 		state->rdt_own = plan->rdt->own;
 		state->rdt_monitoring = plan->rdt->monitoring;
 	}
-	if (has_hooks(create->config.hooks, OCI_HOOK_POSTSTART) ||
-	    has_hooks(create->config.hooks, OCI_HOOK_POSTSTOP)) {
+	if (create_has_hooks(create->config.hooks, OCI_HOOK_POSTSTART) ||
+	    create_has_hooks(create->config.hooks, OCI_HOOK_POSTSTOP)) {
 		state->hooks = arena_alloc(arena, sizeof(*state->hooks));
 		state->hooks->lists[OCI_HOOK_POSTSTART] =
 		    create->config.hooks->lists[OCI_HOOK_POSTSTART];
@@ -451,79 +451,6 @@ static int undo_devices(struct create *create, struct error *err)
 	return mount ? rdt_remove(mount, &from_state, err) : 0;
 }
 
-/* ---- 11: inner set-up ---- */
-
-static int make_inside(struct create *create, struct error *err)
-{
-	if (create_save_exec_record(create, err) < 0 ||
-	    state_prepare(create->container.dir, &create->container.state, err) < 0 ||
-	    create_serve(create, MESSAGE_READY, err) < 0)
-		return -1;
-	return become_set_limits(create->init, &create->plan.process, &create->runtime->facts, err);
-}
-
-/* ---- 12: publish ---- */
-
-static int send_pidfd(struct create *create, struct error *err)
-{
-	static const char payload[] = "standard";
-	auto_fd socket = -1;
-
-	if (!create->options->pidfd_socket)
-		return 0;
-	socket = fd_connect(create->options->pidfd_socket, err);
-	if (socket < 0)
-		return -1;
-	return fd_send(socket, create->init_fd, payload, strlen(payload), err);
-}
-
-static int write_pid_file(const char *path, pid_t pid, struct error *err)
-{
-	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", pid);
-
-	return file_replace_path(path, text, (size_t)n, 0644, err);
-}
-
-int create_make_published(struct create *create, struct error *err)
-{
-	struct message message;
-
-	if (state_commit(create->container.dir, err) < 0 || send_pidfd(create, err) < 0)
-		return -1;
-	if (create->options->pid_file) {
-		if (write_pid_file(create->options->pid_file, create->init, err) < 0)
-			return -1;
-		create->pid_written = true;
-	}
-	if (create->options->start_now)
-		return 0;
-
-	/* I acknowledges by closing the channel: only then may we exit without taking it along. */
-	if (message_send(create->channel, MESSAGE_COMMIT, 0, -1, err) < 0)
-		return -1;
-
-	int got = message_receive(create->channel, &message, NULL,
-				  message_patience(create->runtime->timeout_ms, false), err);
-
-	if (got < 0)
-		return -1;
-	if (got > 0 && message.kind == MESSAGE_ERROR) {
-		*err = message.error;
-		return -1;
-	}
-	return 0;
-}
-
-static int undo_published(struct create *create, struct error *err)
-{
-	(void)err;
-	/* Only ours: `delete` knows no pid file, since the engine owns it by then. */
-	if (create->pid_written)
-		unlink(create->options->pid_file);
-	return 0;
-}
-
 /* ---- the table ---- */
 
 static const struct step create_steps[] = {
@@ -553,9 +480,9 @@ static const struct step create_steps[] = {
 	{ "moving devices into the container", make_devices, undo_devices },
 	/* When the stage is gone, so that pids.max=1 works. */
 	{ "setting resource limits", create_make_limits, NULL },
-	{ "setting up the container", make_inside, NULL },
+	{ "setting up the container", create_make_inside, create_undo_published },
 	/* Last: from here on the container exists for everybody. */
-	{ "publishing the container", create_make_published, undo_published },
+	{ "publishing the container", create_make_published, create_undo_published },
 };
 
 int create_run(struct create *create, struct error *err)

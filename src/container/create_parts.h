@@ -1,17 +1,24 @@
 /* Rows of the create table that have a file of their own; see create.c for the table. */
 #pragma once
 
+#include <creel/oci_config.h>
+#include <stdbool.h>
+
 struct create;
 struct error;
+
+bool create_has_hooks(const struct oci_hooks *hooks, enum oci_hook_kind kind);
 
 /* Also the rows of the restore table. */
 int create_make_filter(struct create *create, struct error *err);
 int create_make_state(struct create *create, struct error *err);
 int create_make_record(struct create *create, struct error *err);
 int create_make_published(struct create *create, struct error *err);
+int create_undo_published(struct create *create, struct error *err);
 /* Sends the terminal's master to who waits for it, or keeps it for the relay. */
 int create_take_console(struct create *create, int *fd, struct error *err);
 
+int create_make_inside(struct create *create, struct error *err);
 int create_make_cgroup(struct create *create, struct error *err);
 int create_undo_cgroup(struct create *create, struct error *err);
 int create_make_notify(struct create *create, struct error *err);

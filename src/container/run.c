@@ -37,6 +37,7 @@ static int start_now(struct create *create, struct error *err)
 		.procfs = create->runtime->procfs,
 		.pid = create->init,
 		.pidfd = create->init_fd,
+		.told = create->started,
 	};
 
 	if (start_init(&start, err) < 0) {
@@ -80,11 +81,11 @@ static int run(struct create *create, const struct run_options *options, int sig
 {
 	const char *cgroup = create->container.state.cgroup;
 	struct error trouble = { 0 };
-	struct oom_mark mark;
 	auto_notify notify = { -1, -1 };
 
 	*exit_code = 0;
-	oom_mark(create->runtime, options->create.detach ? NULL : cgroup, &mark);
+	if (!create->started && !options->create.detach)
+		oom_mark(create->runtime, cgroup, &create->oom);
 	create->hooks_begun = true; /* It was created, so poststop hooks are owed. */
 	if (notify_open(create->container.dir, getenv("NOTIFY_SOCKET"), &notify, err) < 0 ||
 	    start_now(create, err) < 0) {
@@ -98,7 +99,7 @@ static int run(struct create *create, const struct run_options *options, int sig
 		return run_leave(create, &notify, err);
 	if (run_watch(create, &notify, signals, exit_code, err) < 0)
 		return -1;
-	oom_warn(create->runtime, cgroup, &mark, *exit_code);
+	oom_warn(create->runtime, cgroup, &create->oom, *exit_code);
 	return options->keep ? 0 : run_end(create, err);
 }
 

@@ -1,0 +1,136 @@
+/* The end of the create table: P waits until I is set up, and the container exists for everybody.
+ */
+#include "create_parts.h"
+
+#include <linux/filter.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <creel/become.h>
+#include <creel/create.h>
+#include <creel/error.h>
+#include <creel/fd.h>
+#include <creel/file.h>
+#include <creel/oom.h>
+
+static int send_pidfd(struct create *create, struct error *err)
+{
+	static const char payload[] = "standard";
+	auto_fd socket = -1;
+
+	if (!create->options->pidfd_socket)
+		return 0;
+	socket = fd_connect(create->options->pidfd_socket, err);
+	if (socket < 0)
+		return -1;
+	return fd_send(socket, create->init_fd, payload, strlen(payload), err);
+}
+
+static int write_pid_file(const char *path, pid_t pid, struct error *err)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", pid);
+
+	return file_replace_path(path, text, (size_t)n, 0644, err);
+}
+
+static int publish(struct create *create, struct error *err)
+{
+	if (state_commit(create->container.dir, err) < 0 || send_pidfd(create, err) < 0)
+		return -1;
+	if (!create->options->pid_file)
+		return 0;
+	if (write_pid_file(create->options->pid_file, create->init, err) < 0)
+		return -1;
+	create->pid_written = true;
+	return 0;
+}
+
+int create_undo_published(struct create *create, struct error *err)
+{
+	(void)err;
+	/* Only ours: `delete` knows no pid file, since the engine owns it by then. */
+	if (create->pid_written)
+		unlink(create->options->pid_file);
+	create->pid_written = false;
+	return 0;
+}
+
+/* I may lower its limits by itself; raising them is for who has the right on the host. */
+static bool can_limit_itself(const struct create *create)
+{
+	const struct plan_process *process = &create->plan.process;
+
+	for (size_t i = 0; i < process->rlimits_n; i++) {
+		const struct tuning_rlimit *limit = &process->rlimits[i];
+
+		if (limit->hard > create->runtime->facts.rlimit_hard[limit->type])
+			return false;
+	}
+	/* A filter that comes before them may refuse the call. */
+	return process->rlimits_n == 0 || process->no_new_privileges ||
+	       create->seccomp.program.length == 0;
+}
+
+/*
+ * `run` is done before I is, on the other core: START then waits in the channel for I, and not I
+ * for a wake-up of P.  Not where P still has something to say to I, or something to do for it.
+ */
+static bool can_start_early(const struct create *create)
+{
+	const struct oci_hooks *hooks = create->config.hooks;
+
+	return create->options->start_now && !create_is_born_late(create) && !create->plan.notify &&
+	       !create->seccomp.program.notify && can_limit_itself(create) &&
+	       !create_has_hooks(hooks, OCI_HOOK_PRESTART) &&
+	       !create_has_hooks(hooks, OCI_HOOK_CREATE_RUNTIME) &&
+	       !create_has_hooks(hooks, OCI_HOOK_CREATE_CONTAINER);
+}
+
+int create_make_inside(struct create *create, struct error *err)
+{
+	if (create_save_exec_record(create, err) < 0 ||
+	    state_prepare(create->container.dir, &create->container.state, err) < 0)
+		return -1;
+	if (can_start_early(create)) {
+		if (!create->options->detach)
+			oom_mark(create->runtime, create->container.state.cgroup, &create->oom);
+		if (publish(create, err) < 0 ||
+		    message_send(create->channel, MESSAGE_START, 0, -1, err) < 0)
+			return -1;
+		create->started = true;
+	}
+	if (create_serve(create, MESSAGE_READY, err) < 0)
+		return -1;
+	if (create->started)
+		return 0;
+	return become_set_limits(create->init, &create->plan.process, &create->runtime->facts, err);
+}
+
+int create_make_published(struct create *create, struct error *err)
+{
+	struct message message;
+
+	if (create->started)
+		return 0;
+	if (publish(create, err) < 0)
+		return -1;
+	if (create->options->start_now)
+		return 0;
+
+	/* I acknowledges by closing the channel: only then may we exit without taking it along. */
+	if (message_send(create->channel, MESSAGE_COMMIT, 0, -1, err) < 0)
+		return -1;
+
+	int got = message_receive(create->channel, &message, NULL,
+				  message_patience(create->runtime->timeout_ms, false), err);
+
+	if (got < 0)
+		return -1;
+	if (got > 0 && message.kind == MESSAGE_ERROR) {
+		*err = message.error;
+		return -1;
+	}
+	return 0;
+}
