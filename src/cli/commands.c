@@ -62,6 +62,7 @@ const struct options global_options = {
 /* clang-format off */
 const struct command *const commands[] = {
 	&command_check,
+	&command_checkpoint,
 	&command_completion,
 	&command_create,
 	&command_delete,
@@ -74,6 +75,7 @@ const struct command *const commands[] = {
 	&command_pause,
 	&command_plan,
 	&command_ps,
+	&command_restore,
 	&command_resume,
 	&command_run,
 	&command_spec,

@@ -1,0 +1,49 @@
+/* The mounts and namespaces of a container that are somebody else's, and their names in images. */
+#include <creel/checkpoint.h>
+
+#include <sched.h>
+#include <string.h>
+
+/* A link that was copied is no mount. */
+static bool is_external(const struct mount_op *op)
+{
+	return (op->kind == MOUNT_BIND && !(op->flags & MOUNT_COPY_LINK)) || op->kind == MOUNT_MASK;
+}
+
+static void add(struct arena *arena, struct mount_op *op, struct external_mounts *mounts)
+{
+	const char *digest = state_digest(arena, op->target, strlen(op->target));
+	const char *key = text_format(arena, "creel-%s", digest);
+
+	if (!is_external(op))
+		return;
+	/* The last one at a place covers the others. */
+	for (size_t i = 0; i < mounts->n; i++) {
+		if (!text_equal(mounts->items[i].key, key))
+			continue;
+		mounts->items[i].op = op;
+		return;
+	}
+	mounts->items[mounts->n++] = (struct external_mount){ .op = op, .key = key };
+}
+
+void external_mounts_list(struct arena *arena, const struct plan *plan,
+			  struct external_mounts *mounts)
+{
+	mounts->items =
+	    arena_array(arena, plan->mounts_n + plan->protections_n, sizeof(*mounts->items));
+	mounts->n = 0;
+	for (size_t i = 0; i < plan->mounts_n; i++)
+		add(arena, &plan->mounts[i], mounts);
+	for (size_t i = 0; i < plan->protections_n; i++)
+		add(arena, &plan->protections[i], mounts);
+}
+
+const char *external_namespace_key(uint64_t flag)
+{
+	if (flag == CLONE_NEWNET)
+		return "extRootNetNS";
+	if (flag == CLONE_NEWPID)
+		return "extRootPidNS";
+	return NULL;
+}

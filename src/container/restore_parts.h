@@ -1,0 +1,24 @@
+/* What the files of restore share; nobody else includes it. */
+#pragma once
+
+#include "checkpoint_parts.h"
+
+struct restore {
+	struct create create; /* first: the rows of the table get only this */
+	const struct restore_options *options;
+	struct criu_place place;
+	struct criu criu;
+	struct criu_request request;
+	struct external_mounts mounts;
+	const char *state_path; /* the state directory */
+	const char *stage_path; /* where the external mounts wait, in CRIU's mount namespace */
+	int program;		/* CRIU */
+	int keep[8];		/* descriptors that CRIU gets */
+	size_t keep_n;
+};
+
+/* The directory in the state directory on which they are staged. */
+#define RESTORE_STAGE "criu"
+
+/* restore_child.c: becomes CRIU, with mounts of its own; does not return. */
+void restore_child_main(struct restore *restore) never_returns;

@@ -1,0 +1,510 @@
+"""`checkpoint` and `restore` with the distribution's CRIU: only here, because a restore on another kernel may leave
+things behind that nobody can remove."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import harness
+import pytest
+from terminals import ConsoleSocket, adopt_terminal
+
+pytestmark = pytest.mark.skipif(os.environ.get("CREEL_LAB") != "full", reason="needs the full laboratory")
+
+CRIU = pathlib.Path("/usr/sbin/criu")
+LONG = 120              # a restore in an emulated machine takes its time
+
+
+def sh(script):
+    """The arguments of a busybox shell."""
+    return ("/bin/busybox", "sh", "-c", script)
+
+
+COUNT = ("i=0; while :; do i=$((i+1)); echo $i > /data/count.new; "
+         "/bin/busybox mv /data/count.new /data/count; /bin/busybox sleep 0.1; done")
+
+
+class World:
+    """A bundle whose program works in /data, which is the host's; and where its images go."""
+
+    def __init__(self, creel, script=COUNT, **more):
+        self.creel = creel
+        self.name = creel.id("criu")
+        self.data = creel.directory / "data"
+        self.data.mkdir()
+        self.images = creel.directory / "images"
+        self.bundle = creel.bundle(*sh(script), **more)
+        self.bundle.spec["mounts"].append({"destination": "/data", "type": "bind", "source": str(self.data),
+                                           "options": ["rbind", "rw"]})
+        self.bundle.spec["linux"]["cgroupsPath"] = f"/{self.name}"
+        self.bundle.write()
+
+    def change(self, change):
+        """Changes the document."""
+        change(self.bundle.spec)
+        self.bundle.write()
+        return self
+
+    def start(self, *options, **more):
+        """Starts it."""
+        self.creel.ok("run", "--detach", "--bundle", self.bundle.path, *options, self.name, **more)
+        return self
+
+    def count(self):
+        """What the program has counted to."""
+        path = self.data / "count"
+        return int(path.read_text()) if path.exists() else 0
+
+    def counts(self, above=0):
+        """Waits until it has counted further than ABOVE."""
+        return harness.wait_until(lambda: self.count() > above and self.count(), f"counting above {above}")
+
+    def checkpoint(self, *options, images=None, **more):
+        """Saves it."""
+        return self.creel.ok("checkpoint", "--image-path", images or self.images, *options, self.name, timeout=LONG,
+                             **more)
+
+    def delete(self):
+        """What engines do after a checkpoint."""
+        assert self.creel.status(self.name) == "stopped"
+        self.creel.ok("delete", self.name)
+
+    def restore(self, *options, images=None, detach=True, **more):
+        """Makes it again."""
+        words = ["restore", "--image-path", images or self.images, "--bundle", self.bundle.path]
+        return self.creel.ok(*words, *(["--detach"] if detach else []), *options, self.name, timeout=LONG, **more)
+
+    def refused(self, phrase, *options, images=None, **more):
+        """A restore that has to fail, and leaves nothing."""
+        result = self.creel.fails(phrase, "restore", "--image-path", images or self.images, "--bundle",
+                                  self.bundle.path, "--detach", *options, self.name, timeout=LONG, **more)
+        assert self.name not in self.creel.ids()
+        return result
+
+    def pid(self):
+        """The init's."""
+        return self.creel.state(self.name)["pid"]
+
+    def inside(self, *words):
+        """The output of a command in it."""
+        return self.creel.ok("exec", self.name, *words).out
+
+    def mounts(self):
+        """Its table of mounts, without ids: mount point -> (root, flags, type)."""
+        table = {}
+        for line in pathlib.Path(f"/proc/{self.pid()}/mountinfo").read_text().splitlines():
+            fields, behind = line.split(" - ")
+            words = fields.split()
+            table[words[4]] = (words[3], words[5], behind.split()[0])
+        return table
+
+    def status(self):
+        """Lines of /proc/PID/status that say who it is."""
+        keys = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
+                "Seccomp_filters")
+        lines = pathlib.Path(f"/proc/{self.pid()}/status").read_text().splitlines()
+        return {line.split(":")[0]: line.split(":")[1].split() for line in lines if line.split(":")[0] in keys}
+
+
+@pytest.fixture
+def world(creel):
+    """Makes worlds, and ends them."""
+    made = []
+
+    def make(*args, **more):
+        made.append(World(creel, *args, **more))
+        return made[-1]
+    yield make
+    for one in made:
+        creel.run("delete", "--force", one.name)
+
+
+def namespaces(pid):
+    """kind -> inode."""
+    return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in
+            ("mnt", "pid", "net", "ipc", "uts", "cgroup", "user")}
+
+
+@pytest.mark.parametrize("driver", ["cgroupfs", "systemd"])
+def test_goes_on(creel, world, driver):
+    one = world()
+    if driver == "systemd":
+        creel.options = ["--systemd-cgroup"]
+        one.change(lambda spec: spec["linux"].update(cgroupsPath=f"system.slice:creel:{one.name}"))
+    one.start()
+    one.counts(5)
+    mounts, status = one.mounts(), one.status()
+    one.checkpoint()
+    saved = one.count()
+    one.delete()
+    pid_file = creel.directory / "pid"
+    one.restore("--pid-file", pid_file)
+    assert one.counts(saved + 3) < saved + 1000
+    state = creel.state(one.name)
+    assert state["status"] == "running"
+    assert int(pid_file.read_text()) == state["pid"]
+    assert one.mounts() == mounts
+    assert one.status() == status
+    ours, theirs = namespaces("self"), namespaces(state["pid"])
+    assert {kind for kind in ours if ours[kind] != theirs[kind]} == {"mnt", "pid", "net", "ipc", "uts", "cgroup"}
+    cgroup = pathlib.Path(f"/proc/{state['pid']}/cgroup").read_text().strip()
+    assert cgroup == (f"0::/{one.name}" if driver == "cgroupfs" else
+                      f"0::/system.slice/creel-{one.name}.scope")
+    assert one.inside("/bin/busybox", "cat", "/proc/self/cgroup") == "0::/\n"
+    assert "creel" in one.inside("/bin/busybox", "hostname")
+    pids = creel.ok("ps", "--format", "json", one.name).json()
+    assert state["pid"] in pids
+    creel.fails("already exists", "restore", "--image-path", one.images, "--bundle", one.bundle.path, "--detach",
+                one.name, timeout=LONG)
+    saved = one.count()
+    one.counts(saved)
+    creel.ok("pause", one.name)
+    creel.ok("resume", one.name)
+    creel.ok("kill", one.name, "KILL")
+    creel.wait_status(one.name, "stopped")
+    creel.ok("delete", one.name)
+
+
+def test_leave_running(creel, world):
+    one = world().start()
+    one.counts(3)
+    one.checkpoint("--leave-running", "--work-path", creel.directory / "work")
+    assert creel.status(one.name) == "running"
+    one.counts(one.count())
+    assert (creel.directory / "work" / "dump.log").exists()
+    assert not (one.images / "dump.log").exists()
+    creel.ok("pause", one.name)
+    one.checkpoint("--leave-running", images=creel.directory / "again")
+    assert creel.status(one.name) == "paused"
+    creel.ok("resume", one.name)
+    one.counts(one.count())
+
+
+def test_pre_dump(creel, world):
+    script = "x=$(/bin/busybox head -c 3000000 /dev/zero | /bin/busybox tr '\\0' x); " + COUNT
+    one = world(script).start()
+    one.counts(3)
+    one.checkpoint("--pre-dump", images=creel.directory / "before")
+    assert creel.status(one.name) == "running"
+    one.counts(one.count())
+    one.checkpoint("--parent-path", "../before")
+    saved = one.count()
+    before, after = (sum(path.stat().st_size for path in directory.glob("pages-*.img"))
+                     for directory in (creel.directory / "before", one.images))
+    assert before > 3000000 > after, (before, after)
+    assert os.readlink(one.images / "parent") == "../before"
+    one.delete()
+    one.restore("--parent-path", "../before")
+    one.counts(saved + 3)
+
+
+def test_mounts(creel, world):
+    file = creel.directory / "file"
+    file.write_text("of the host\n")
+
+    def change(spec):
+        spec["mounts"] += [
+            {"destination": "/file", "type": "bind", "source": str(file), "options": ["bind", "ro", "nosuid"]},
+            {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nodev", "size=1m"]},
+        ]
+    one = world("echo of the container > /tmp/file; " + COUNT).change(change).start()
+    one.counts(3)
+    table = one.mounts()
+    one.checkpoint()
+    one.delete()
+    saved = one.count()
+    one.restore()
+    one.counts(saved)
+    assert one.mounts() == table
+    assert one.inside("/bin/busybox", "cat", "/file", "/tmp/file") == "of the host\nof the container\n"
+    for path in ("/file", "/proc/sys/kernel/hostname", "/bin/new"):
+        creel.fails("", "exec", one.name, *sh(f"echo x > {path}"))
+    assert file.read_text() == "of the host\n"
+    creel.ok("exec", one.name, *sh("echo x > /data/new"))
+    assert one.inside("/bin/busybox", "cat", "/proc/keys") == ""
+    assert (one.data / "new").read_text() == "x\n"
+
+
+def test_hooks(creel, world):
+    log = creel.directory / "hooks"
+
+    def hook(kind):
+        return {"path": "/bin/sh", "args": ["sh", "-c", f"(echo {kind}; cat; echo) >> {log}"]}
+    one = world().change(lambda spec: spec.update(hooks={
+        kind: [hook(kind)] for kind in ("prestart", "createRuntime", "poststart", "poststop")})).start()
+    one.counts(3)
+    one.checkpoint()
+    one.delete()
+    log.unlink()
+    one.restore()
+    pid = one.pid()
+    lines = log.read_text().split("\n")
+    assert lines[0] == "prestart" and lines[2] == "createRuntime"
+    assert json.loads(lines[1])["pid"] == pid
+    creel.ok("delete", "--force", one.name)
+    assert "poststop" in log.read_text()
+
+
+def test_foreground(creel, world):
+    one = world("while :; do /bin/busybox sleep 0.1; [ ! -e /data/end ] || exit 7; done").start()
+    one.checkpoint()
+    one.delete()
+    with creel.spawn("restore", "--image-path", one.images, "--bundle", one.bundle.path, one.name) as command:
+        harness.wait_until(lambda: one.name in creel.ids() and creel.status(one.name) == "running", "running", LONG)
+        (one.data / "end").touch()
+        assert command.wait(LONG).code == 7
+    assert one.name not in creel.ids()
+
+
+def test_streams(creel, world):
+    """Pipes that an engine holds become those of the restore."""
+    one = world("while read -r line; do echo got $line; done")
+    first_in, first_out = os.pipe(), os.pipe()
+    creel.ok("run", "--detach", "--bundle", one.bundle.path, one.name, stdin=first_in[0], stdout=first_out[1])
+    os.write(first_in[1], b"one\n")
+    assert os.read(first_out[0], 100) == b"got one\n"
+    one.checkpoint()
+    one.delete()
+    then_in, then_out = os.pipe(), os.pipe()
+    one.restore(stdin=then_in[0], stdout=then_out[1])
+    os.write(then_in[1], b"two\n")
+    assert os.read(then_out[0], 100) == b"got two\n"
+    for fd in (*first_in, *first_out, *then_in, *then_out):
+        os.close(fd)
+
+
+def test_terminal(creel, world):
+    one = world("while read -r line; do echo got $line; done", terminal=True)
+    with ConsoleSocket(creel.directory / "console") as console:
+        one.start("--console-socket", console.path)
+        terminal = adopt_terminal(console.receive())
+        terminal.write("one\n")
+        terminal.read_until("got one")
+        one.checkpoint()
+        one.delete()
+        terminal.close()
+        one.restore("--console-socket", console.path)
+        terminal = adopt_terminal(console.receive())
+    terminal.write("two\n")
+    terminal.read_until("got two")
+    assert one.inside("/bin/busybox", "ls", "-l", "/proc/1/fd/0").strip().endswith("/dev/pts/0")
+    terminal.close()
+
+
+@contextlib.contextmanager
+def network(name, address, peer):
+    """A network namespace with a link to ours."""
+    def ip(*words):
+        subprocess.run(["ip", *words], check=True, timeout=30)
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", f"{name}h", "type", "veth", "peer", "name", f"{name}c", "netns", name)
+        ip("addr", "add", f"{peer}/24", "dev", f"{name}h")
+        ip("link", "set", f"{name}h", "up")
+        ip("-n", name, "addr", "add", f"{address}/24", "dev", f"{name}c")
+        ip("-n", name, "link", "set", f"{name}c", "up")
+        ip("-n", name, "link", "set", "lo", "up")
+        yield f"/run/netns/{name}"
+    finally:
+        subprocess.run(["ip", "link", "del", f"{name}h"], check=False, timeout=30)
+        subprocess.run(["ip", "netns", "del", name], check=False, timeout=30)
+
+
+def join_network(path):
+    """A change of the document."""
+    def change(spec):
+        for namespace in spec["linux"]["namespaces"]:
+            if namespace["type"] == "network":
+                namespace["path"] = path
+    return change
+
+
+class Peer(threading.Thread):
+    """Sends numbers over a connection and reads them back, all the time."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.connection = socket.create_connection(address, timeout=LONG)
+        self.answers, self.over, self.failure = 0, False, None
+
+    def run(self):
+        file = self.connection.makefile("rwb", buffering=0)
+        try:
+            while not self.over:
+                word = f"{self.answers}\n".encode()
+                file.write(word)
+                answer = file.readline()
+                assert answer == b"got " + word, answer
+                self.answers += 1
+                time.sleep(0.02)
+        except Exception as error:      # pylint: disable=broad-except
+            self.failure = error
+
+    def advances(self):
+        """Waits for ten more answers."""
+        goal = self.answers + 10
+        harness.wait_until(lambda: self.failure or self.answers >= goal, "answers", LONG)
+        assert self.failure is None, self.failure
+
+    def end(self):
+        """Ends it."""
+        self.over = True
+        self.join(LONG)
+        self.connection.close()
+
+
+def test_tcp(creel, world):
+    """A connection survives, in a network namespace of the engine's, while the other end goes on sending."""
+    with network("crtcp", "10.77.1.2", "10.77.1.1") as path:
+        one = world("/bin/busybox nc -l -p 7777 -e /bin/busybox sed -u 's/^/got /'")
+        one.change(join_network(path)).start()
+        harness.wait_until(lambda: b":1E61 " in pathlib.Path(f"/proc/{one.pid()}/net/tcp").read_bytes(), "listening")
+        peer = Peer(("10.77.1.2", 7777))
+        peer.start()
+        peer.advances()
+        refused = creel.fails("", "checkpoint", "--image-path", one.images, one.name, timeout=LONG)
+        assert "onnected TCP socket" in refused.err, refused
+        assert str(one.images / "dump.log") in refused.err
+        assert creel.status(one.name) == "running"
+        peer.advances()
+        one.checkpoint("--tcp-established", images=creel.directory / "second")
+        one.delete()
+        one.restore("--tcp-established", images=creel.directory / "second")
+        assert os.readlink(f"/proc/{one.pid()}/ns/net") == f"net:[{os.stat(path).st_ino}]"
+        peer.advances()
+        peer.end()
+
+
+def test_file_locks(creel, world):
+    one = world("exec 5> /data/lock; /bin/busybox flock 5; " + COUNT).start()
+    one.counts(3)
+    command = ["flock", "--nonblock", str(one.data / "lock"), "true"]
+    assert subprocess.run(command, check=False).returncode == 1
+    refused = creel.fails("", "checkpoint", "--image-path", one.images, one.name, timeout=LONG)
+    assert "lock" in refused.err
+    one.counts(one.count())
+    one.checkpoint("--file-locks")
+    one.delete()
+    assert subprocess.run(command, check=False).returncode == 0
+    one.restore("--file-locks")
+    one.counts(one.count())
+    assert subprocess.run(command, check=False).returncode == 1
+
+
+def test_user_namespace(creel, world):
+    one = world(userns=True)
+    one.data.chmod(0o777)
+    one.start()
+    one.counts(3)
+    maps = pathlib.Path(f"/proc/{one.pid()}/uid_map").read_text()
+    one.checkpoint()
+    one.delete()
+    one.restore()
+    one.counts(one.count())
+    assert pathlib.Path(f"/proc/{one.pid()}/uid_map").read_text() == maps
+    assert one.inside("/bin/busybox", "id", "-u") == "0\n"
+
+
+def test_seccomp(creel, world):
+    one = world().change(lambda spec: spec["linux"].update(seccomp={
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["chroot"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]})).start()
+    one.counts(3)
+    status = one.status()
+    assert status["Seccomp"] == ["2"]
+    one.checkpoint()
+    one.delete()
+    one.restore()
+    one.counts(one.count())
+    assert one.status() == status
+    creel.fails("not implemented", "exec", one.name, "/bin/busybox", "chroot", "/", "/bin/true")
+    creel.ok("delete", "--force", one.name)
+    # The same images under a document with another filter.
+    one.change(lambda spec: spec["linux"]["seccomp"]["syscalls"][0].update(names=["chroot", "sethostname"]))
+    one.refused("seccomp")
+
+
+def test_limits(creel, world):
+    one = world().start()
+    one.counts(3)
+    one.checkpoint()
+    one.delete()
+    one.change(lambda spec: spec["linux"]["resources"].update(pids={"limit": 33}, memory={"limit": 64 << 20}))
+    one.restore()
+    one.counts(one.count())
+    cgroup = pathlib.Path("/sys/fs/cgroup") / one.name
+    assert (cgroup / "pids.max").read_text() == "33\n"
+    assert (cgroup / "memory.max").read_text() == f"{64 << 20}\n"
+
+
+def test_refusals(creel, world):
+    one = world()
+    creel.ok("create", "--bundle", one.bundle.path, one.name)
+    creel.fails("cannot be checkpointed in the created state", "checkpoint", "--image-path", one.images, one.name)
+    creel.ok("start", one.name)
+    one.counts(3)
+    creel.fails("must be relative", "checkpoint", "--image-path", one.images, "--parent-path", "/tmp", one.name)
+    creel.fails("cannot be left empty", "checkpoint", "--image-path", one.images, "--empty-ns", "pid", one.name)
+    creel.fails("ADDRESS:PORT", "checkpoint", "--image-path", one.images, "--page-server", "here", one.name)
+    shared = creel.directory / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    creel.fails("written to by others", "checkpoint", "--image-path", shared, one.name)
+    text = (one.bundle.path / "config.json").read_text()
+    one.change(lambda spec: spec.update(hostname="other"))
+    creel.fails("not the one it was created from", "checkpoint", "--image-path", one.images, one.name)
+    (one.bundle.path / "config.json").write_text(text)
+    one.counts(one.count())
+    creel.ok("kill", one.name, "KILL")
+    creel.wait_status(one.name, "stopped")
+    creel.fails("cannot be checkpointed in the stopped state", "checkpoint", "--image-path", one.images, one.name)
+
+
+def test_without_criu(creel, world):
+    one = world().start()
+    aside = CRIU.with_name("criu.aside")
+    CRIU.rename(aside)
+    try:
+        refused = creel.fails("criu is not installed", "checkpoint", "--image-path", one.images, one.name)
+        assert "install the package criu" in refused.err
+        one.counts(one.count())
+        assert not one.images.exists()
+        annotations = creel.ok("features").json()["annotations"]
+        assert annotations["org.opencontainers.runc.checkpoint.enabled"] == "false"
+    finally:
+        aside.rename(CRIU)
+    annotations = creel.ok("features").json()["annotations"]
+    assert annotations["org.opencontainers.runc.checkpoint.enabled"] == "true"
+
+
+def test_rootless(creel):
+    creel.prefix = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--inh-caps=-all"]
+    creel.directory.chmod(0o777)
+    creel.fails("need root", "checkpoint", "some")
+    bundle = creel.bundle("/bin/true", rootless=True)
+    creel.fails("need root", "restore", "--bundle", bundle.path, "some")
+
+
+def test_a_criu_that_hangs(creel, world):
+    """The container survives a CRIU that does not answer; nobody waits for ever."""
+    one = world().start()
+    one.counts(3)
+    aside = CRIU.with_name("criu.aside")
+    CRIU.rename(aside)
+    try:
+        CRIU.write_text("#!/bin/sh\nexec sleep 1000\n")
+        CRIU.chmod(0o755)
+        begin = time.monotonic()
+        creel.options = ["--timeout", "2s"]
+        creel.fails("said nothing", "checkpoint", "--image-path", one.images, one.name)
+        assert time.monotonic() - begin < 20
+    finally:
+        creel.options = []
+        aside.rename(CRIU)
+    one.counts(one.count())
