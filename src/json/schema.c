@@ -484,7 +484,8 @@ static int decode_required(const struct decoder *decoder, const struct schema *s
 
 		if (!(field->flags & FIELD_REQUIRED))
 			continue;
-		member = tree->type == JSON_OBJECT ? json_member(tree, field->key) : NULL;
+		/* Of what is no object nothing is missed. */
+		member = tree->type == JSON_OBJECT ? json_member(tree, field->key) : tree;
 		if ((!member || member->type == JSON_NULL) &&
 		    error_coded(err, CRL_MISSING_MEMBER,
 				error_config(err, AT_KEY(at, field->key),
@@ -525,7 +526,7 @@ static int decode_object(const struct decoder *decoder, const struct schema *sch
 		return -1;
 	if (decode_required(decoder, schema, tree, at, object, err) < 0)
 		return -1;
-	if (decoder->findings && lacks_value(schema, object))
+	if (decoder->findings && (tree->type != JSON_OBJECT || lacks_value(schema, object)))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(schema->checks) && schema->checks[i]; i++)
 		if (schema->checks[i](object, at, err) < 0 &&

@@ -44,6 +44,8 @@ bool plan_collect(struct arena *arena, const struct json *tree, const struct pla
 	*plan = (struct plan){ 0 };
 	collecting.findings = findings;
 	schema_collect(&oci_config_schema, arena, tree, config, findings);
+	if (tree->type != JSON_OBJECT)
+		return false;
 	input.linux = config->linux ? config->linux : &no_linux;
 	suspect_config(&input, findings);
 	suspect_mounts(&input, findings);
