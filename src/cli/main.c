@@ -50,9 +50,13 @@ static void clean_environment(void)
 {
 	char **kept = environ;
 
+	/* Also out of memory: /proc/PID/environ of our children shows it in the container to who
+	 * has CAP_PERFMON, though they are not dumpable. */
 	for (char **variable = environ; variable && *variable; variable++)
 		if (is_known_variable(*variable))
 			*kept++ = *variable;
+		else
+			memset(*variable, 0, strlen(*variable));
 	if (kept)
 		*kept = NULL;
 }

@@ -110,25 +110,30 @@ def preserved_directory(world, command):
 
 @attack("A-02", plant=w.leaks_secret, who=["exec", "create"])
 def snoop(world, who):
-    """A-02, A-40 (CVE-2016-9962): a tracer in the container looks into every process that enters."""
-    spec = world.spec(WALK, "snoop", str(world.canary / "secret"), "2")
+    """A-02, A-40 (CVE-2016-9962): without CAP_SYS_PTRACE, all processes that enter are looked into."""
+    _snoop(world, who, without="CAP_SYS_PTRACE")
+
+
+@attack("A-02", peers={"exec": ["crun"], "create": ["runc", "crun"]}, plant=w.leaks_secret,
+        who=["exec", "create"])
+def snoop_shared_pid(world, who):
+    """A-02 (CVE-2016-9962): with CAP_SYS_PTRACE, others come into the pid namespace."""
+    _snoop(world, who)
+
+
+@attack("A-02", plant=w.leaks_secret, who=["exec", "create"])
+def snoop_shared_pid_userns(world, who):
+    """A-02 (CVE-2016-9962): the same in a user namespace that they share."""
+    _snoop(world, who, userns=True)
+
+
+def _snoop(world, who, userns=False, without=None):
+    spec = world.spec(WALK, "snoop", str(world.canary / "secret"), "2", userns=userns)
     spec["mounts"] = [world.proc()]
-    if who == "create":
-        # snoop_shared_pid is the same with it.
-        for names in spec["process"]["capabilities"].values():
-            names.remove("CAP_SYS_PTRACE")
-    _snoop(world, spec, who)
-
-
-@attack("A-02", peers=("runc", "crun"), plant=w.leaks_secret)
-def snoop_shared_pid(world):
-    """A-02 (CVE-2016-9962): with CAP_SYS_PTRACE, a second container comes into the pid namespace."""
-    spec = world.spec(WALK, "snoop", str(world.canary / "secret"), "2")
-    spec["mounts"] = [world.proc()]
-    _snoop(world, spec, "create")
-
-
-def _snoop(world, spec, who):
+    for names in spec["process"]["capabilities"].values():
+        names.append("CAP_SYS_CHROOT")
+        if without:
+            names.remove(without)
     world.write(spec)
     name, result = world.create(spec, stdout=open(world.directory / "snooped", "wb"))
     if result.code == 0:
@@ -136,21 +141,26 @@ def _snoop(world, spec, who):
         end = time.monotonic() + 2
         while time.monotonic() < end and not world.plant:
             if who == "exec":
-                world.command("exec", name, "/bin/busybox", "true")
+                world.command("exec", name, "/bin/busybox", "true",
+                              env={"HOSTSECRET": world.secret})
             else:
-                _join(world, name)
+                _join(world, name, spec["process"]["capabilities"], userns)
     world.delete(name)
     world.outputs.append((world.directory / "snooped").read_text(errors="replace"))
     if "reached" in world.outputs[-1]:
         world.hit(f"the tracer has come out: {world.outputs[-1][:300]}")
 
 
-def _join(world, name):
+def _join(world, name, capabilities, userns):
     """A second container in the pid namespace of the first."""
-    spec = world.spec()
-    spec["linux"]["namespaces"][0] = {"type": "pid", "path": f"/proc/{world.pid(name)}/ns/pid"}
+    spec = world.spec(userns=userns, capabilities=capabilities)
+    for namespace in spec["linux"]["namespaces"]:
+        if namespace["type"] in ("pid", "user"):
+            namespace["path"] = f"/proc/{world.pid(name)}/ns/{namespace['type']}"
+    for member in ("uidMappings", "gidMappings"):
+        spec["linux"].pop(member, None)
     spec["mounts"] = [world.proc()]
-    world.run(spec)
+    world.run(spec, env={"HOSTSECRET": world.secret})
 
 
 @attack("A-40", plant=w.says('{"fds": [{"fd": 0}, {"fd": 1}, {"fd": 2}, {"fd": 9}]}'),
