@@ -80,6 +80,7 @@ int channel_receive(int channel, void *record, size_t size, int *fd, int timeout
 		/* Not CMSG_SPACE(): its padding is room for a second descriptor. */
 		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
+	int resets = 0;
 	ssize_t got;
 
 	if (fd)
@@ -98,8 +99,9 @@ int channel_receive(int channel, void *record, size_t size, int *fd, int timeout
 	/* MSG_TRUNC: the true size of a record that is too long. */
 	do
 		got = recvmsg(channel, &message, MSG_CMSG_CLOEXEC | MSG_TRUNC);
-	while (got < 0 && errno == EINTR);
-	/* The other side went away without reading what we had sent: it is gone all the same. */
+	while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !resets++)));
+	/* The other side went away without reading what we had sent: it is gone all the same, but
+	 * the kernel says so once before it hands out the last words that wait to be read. */
 	if (got == 0 || (got < 0 && errno == ECONNRESET))
 		return 0;
 	if (got < 0) {

@@ -54,6 +54,24 @@ static void describe_quota(char *text, size_t size)
  * The quota is the user's, not the container's: many containers with one mapping, or keys that
  * somebody else leaked, would otherwise keep every further one from starting.
  */
+/* Our uid as the host has it: in a user namespace it is not ours that has the quota. */
+static unsigned int host_uid(void)
+{
+	unsigned int inside, outside, size;
+	struct error err = { 0 };
+	char map[4096];
+	auto_fd procfs = procfs_open(&err);
+
+	if (procfs >= 0 && procfs_read(procfs, "self/uid_map", map, sizeof(map)) > 0)
+		for (char *line = map; line && *line; line = strchr(line, '\n')) {
+			line += *line == '\n';
+			if (sscanf(line, "%u %u %u", &inside, &outside, &size) == 3 &&
+			    geteuid() >= inside && geteuid() - inside < size)
+				return outside + (geteuid() - inside);
+		}
+	return geteuid();
+}
+
 static void go_on_without_quota(const char *name)
 {
 	char quota[64];
@@ -63,7 +81,7 @@ static void go_on_without_quota(const char *name)
 	log_warning(
 	    "cannot make the session keyring %s: uid %u has used up its key quota%s; "
 	    "the container %s; raise kernel.keys.maxkeys (kernel.keys.root_maxkeys for uid 0)",
-	    name, geteuid(), quota,
+	    name, host_uid(), quota,
 	    serial < 0 ? "keeps its creator's session keyring" : "has an anonymous one");
 }
 

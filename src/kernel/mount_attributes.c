@@ -162,13 +162,18 @@ int mount_change_by_op(int fd, const struct mount_op *op, struct error *err)
 int mount_propagate(int fd, unsigned long propagation, struct error *err)
 {
 	struct mount_attr attr = { .propagation = propagation & ~(unsigned long)MS_REC };
+	int flags = AT_EMPTY_PATH | (propagation & MS_REC ? AT_RECURSIVE : 0);
 
-	if (mount_setattr(fd, "", AT_EMPTY_PATH | (propagation & MS_REC ? AT_RECURSIVE : 0), &attr,
-			  sizeof(attr)) < 0)
-		return error_coded(
-		    err, CRL_MOUNT,
-		    error_system(err, errno, "cannot set the propagation of a mount"));
-	return 0;
+	if (mount_setattr(fd, "", (unsigned int)flags, &attr, sizeof(attr)) == 0)
+		return 0;
+	error_system(err, errno, "cannot set the propagation of a mount");
+	error_call(err, "mount_setattr");
+	if (err->errnum != ENOSYS)
+		return error_code(err, CRL_MOUNT);
+	error_hint(err,
+		   "mount_setattr(2) is in every kernel since Linux 5.12: a sandbox that creel "
+		   "runs in hides it");
+	return error_code(err, CRL_OLD_KERNEL);
 }
 
 static int explain_map(int fd, int errnum, const struct mount_op *op, struct error *err)
@@ -179,7 +184,7 @@ static int explain_map(int fd, int errnum, const struct mount_op *op, struct err
 	filesystem_name(fd, name, sizeof(name));
 	error_system(err, errnum, "cannot map the ids of %s, which is on %s", source, name);
 	error_call(err, "mount_setattr");
-	error_code(err, CRL_NO_IDMAP);
+	error_code(err, errnum == ENOSYS ? CRL_OLD_KERNEL : CRL_NO_IDMAP);
 	if (errnum == EINVAL)
 		return error_hint(err, "%s has no id-mapped mounts on this kernel%s", name,
 				  op->idmap_recursive ? ", or a mount below it has none" : "");

@@ -47,27 +47,25 @@ static const char *limit_text(uint64_t value, char *buffer, size_t size)
 	return buffer;
 }
 
-static void explain_rlimit(pid_t pid, const struct tuning_rlimit *limit, int errnum,
-			   struct error *err)
+/* What the kernel means: DETAIL becomes a part of the sentence. */
+static enum crl explain_rlimit(pid_t pid, const struct tuning_rlimit *limit, int errnum,
+			       char *detail, size_t size)
 {
 	struct rlimit64 old;
 	char text[24];
 
 	if (errnum == EINVAL && limit->soft > limit->hard) {
-		error_code(err, CRL_RLIMIT);
-		error_hint(err, "the soft limit must not be above the hard limit");
-		return;
+		snprintf(detail, size, ": the soft limit must not be above the hard limit");
+		return CRL_RLIMIT;
 	}
 	if (errnum != EPERM || prlimit64(pid, limit->type, NULL, &old) < 0)
-		return;
-	error_code(err, CRL_RLIMIT_HARD);
+		return CRL_SETTING;
 	if (limit->hard > old.rlim_max)
-		error_hint(err,
-			   "the hard limit of the caller is %s, and raising it needs "
-			   "CAP_SYS_RESOURCE",
-			   limit_text(old.rlim_max, text, sizeof(text)));
+		snprintf(detail, size, ": the hard limit of the caller is %s",
+			 limit_text(old.rlim_max, text, sizeof(text)));
 	else if (limit->type == RLIMIT_NOFILE)
-		error_hint(err, "RLIMIT_NOFILE cannot be above the sysctl fs.nr_open");
+		snprintf(detail, size, ": the sysctl fs.nr_open is lower");
+	return CRL_RLIMIT_HARD;
 }
 
 int tuning_set_rlimit(pid_t pid, const struct tuning_rlimit *limit, struct error *err)
@@ -79,12 +77,19 @@ int tuning_set_rlimit(pid_t pid, const struct tuning_rlimit *limit, struct error
 	if (prlimit64(pid, limit->type, &new, NULL) < 0) {
 		int errnum = errno;
 		bool known = (size_t)limit->type < ARRAY_SIZE(rlimit_names);
+		char detail[96] = "";
+		enum crl code = explain_rlimit(pid, limit, errnum, detail, sizeof(detail));
 
-		error_system(err, errnum, "cannot set %s to %s (soft) and %s (hard)",
+		error_system(err, errnum, "cannot set %s to %s (soft) and %s (hard)%s",
 			     known ? rlimit_names[limit->type] : "an unknown limit",
 			     limit_text(limit->soft, soft, sizeof(soft)),
-			     limit_text(limit->hard, hard, sizeof(hard)));
-		explain_rlimit(pid, limit, errnum, err);
+			     limit_text(limit->hard, hard, sizeof(hard)), detail);
+		error_code(err, code);
+		error_call(err, "prlimit64");
+		if (code == CRL_RLIMIT_HARD)
+			error_hint(err, "raising a hard limit needs CAP_SYS_RESOURCE: raise it "
+					"where creel is started (LimitNOFILE= and the like of the "
+					"service), or lower it in process.rlimits");
 		return error_at(err, limit->where);
 	}
 	return 0;

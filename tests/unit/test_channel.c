@@ -153,6 +153,15 @@ static void test_who_is_gone_is_noticed(void **state)
 	close(ends[0]);
 	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 0);
 	close(ends[1]);
+
+	/* Its last words are not lost when it has not read ours: both at once. */
+	check_int(channel_pair(ends, &err), 0);
+	check_int(channel_send(ends[1], &record, sizeof(record), -1, &err), 0);
+	check_int(channel_send(ends[0], &record, sizeof(record), -1, &err), 0);
+	close(ends[0]);
+	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 1);
+	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 0);
+	close(ends[1]);
 }
 
 int main(void)

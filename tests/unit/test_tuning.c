@@ -30,11 +30,13 @@ static void rlimit_body(void)
 	check(tuning_set_rlimit(0, &limit, &err) < 0);
 	check(err.errnum == EPERM && strcmp(err.where, "/process/rlimits/0") == 0);
 	check(strstr(err.what, "RLIMIT_NOFILE") && strstr(err.what, "300"));
-	check(strstr(err.hint, "200") && strstr(err.hint, "CAP_SYS_RESOURCE"));
+	check(strstr(err.what, "the hard limit of the caller is 200"));
+	check(strstr(err.hint, "CAP_SYS_RESOURCE") && err.code == CRL_RLIMIT_HARD);
 
 	limit = (struct tuning_rlimit){ .type = RLIMIT_CORE, .soft = 1, .hard = 0 };
 	check(tuning_set_rlimit(0, &limit, &err) < 0);
-	check(err.errnum == EINVAL && strstr(err.hint, "soft"));
+	check(err.errnum == EINVAL && strstr(err.what, "the soft limit must not be above"));
+	check(err.code == CRL_RLIMIT);
 }
 
 static void test_rlimits(void **state)
