@@ -49,6 +49,25 @@ static void test_records_arrive_whole_and_in_order(void **state)
 	close(ends[1]);
 }
 
+/* What the other side said last is not lost because it did not read what it was sent. */
+static void test_last_words_of_one_who_did_not_listen(void **state)
+{
+	struct record sent = { 1, "unread" }, got = { 0 };
+	struct error err = { 0 };
+	int ends[2];
+
+	(void)state;
+	check_int(channel_pair(ends, &err), 0);
+	check_int(channel_send(ends[0], &sent, sizeof(sent), -1, &err), 0);
+	sent.number = 2;
+	check_int(channel_send(ends[1], &sent, sizeof(sent), -1, &err), 0);
+	close(ends[1]);
+	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 1000, &err), 1);
+	check_int(got.number, 2);
+	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 1000, &err), 0);
+	close(ends[0]);
+}
+
 static void test_a_descriptor_comes_along(void **state)
 {
 	struct record record = { 1, "with a pipe" };
@@ -168,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_records_arrive_whole_and_in_order),
+		cmocka_unit_test(test_last_words_of_one_who_did_not_listen),
 		cmocka_unit_test(test_a_descriptor_comes_along),
 		cmocka_unit_test(test_more_than_one_descriptor_is_refused_and_closed),
 		cmocka_unit_test(test_another_size_is_an_error),
