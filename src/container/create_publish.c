@@ -2,6 +2,7 @@
  */
 #include "create_parts.h"
 
+#include <errno.h>
 #include <linux/filter.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,10 +97,13 @@ int create_make_inside(struct create *create, struct error *err)
 	if (can_start_early(create)) {
 		if (!create->options->detach)
 			oom_mark(create->runtime, create->container.state.cgroup, &create->oom);
-		if (publish(create, err) < 0 ||
-		    message_send(create->channel, MESSAGE_START, 0, -1, err) < 0)
+		if (publish(create, err) < 0)
 			return -1;
-		create->started = true;
+		create->started = message_send(create->channel, MESSAGE_START, 0, -1, err) == 0;
+		if (!create->started && err->errnum != EPIPE)
+			return -1;
+		if (!create->started)
+			error_ignore(err, "it has ended, and its last words say why");
 	}
 	if (create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;
