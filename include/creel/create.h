@@ -66,6 +66,9 @@ struct create {
 	struct error leftover_error;
 };
 
+/* The bytes of the document alone, and the absolute path of the bundle. */
+int create_read_text(struct create *create, struct runtime *runtime,
+		     const struct create_options *options, struct error *err) must_check;
 /* The document alone: read, parsed, decoded. */
 int create_read_config(struct create *create, struct runtime *runtime,
 		       const struct create_options *options, struct error *err) must_check;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include <creel/check.h>
+#include <creel/check_bundle.h>
 #include <creel/error.h>
 #include <creel/error_codes.h>
 #include <creel/table.h>

@@ -2,26 +2,15 @@
  * each finding is. */
 #include "check_parts.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include <creel/create.h>
 #include <creel/fd.h>
-#include <creel/file.h>
 
 #define CONFIG_NAME "config.json"
+#define ID	    "ID" /* the document says nothing about the id */
 #define NOBODY	    65534
-
-/* The document, for positions. */
-struct document {
-	const char *name;
-	const char *text;
-	size_t size;
-	const struct json *tree;
-};
 
 void checker_error(const struct checker *check, struct error *err, const char *pointer, int code)
 {
@@ -42,40 +31,8 @@ const char *checker_index(const struct checker *check, const char *pointer, size
 	return text_format(check->runtime->arena, "%s/%zu", pointer, index);
 }
 
-static int read_document(struct runtime *runtime, const char *bundle, struct document *document,
-			 struct error *err)
-{
-	auto_fd dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir < 0)
-		return error_system(err, errno, "cannot open the bundle %s", bundle);
-	document->text =
-	    file_read(runtime->arena, dir, document->name, FILE_DOCUMENT_MAX, &document->size, err);
-	if (document->text)
-		return 0;
-	if (err->errnum == ENOENT)
-		error_hint(err, "a bundle holds a config.json and a root filesystem; `creel spec` "
-				"makes an example");
-	return error_while(err, "JSON specification file %s not found in the bundle %s",
-			   document->name, bundle);
-}
-
-static char *absolute(struct arena *arena, const char *path, struct error *err)
-{
-	char *resolved = realpath(path, NULL);
-	char *copy;
-
-	if (!resolved) {
-		error_system(err, errno, "cannot find the bundle %s", path);
-		return NULL;
-	}
-	copy = arena_strdup(arena, resolved);
-	free(resolved);
-	return copy;
-}
-
 /* Gives every finding its place in the file. */
-static void locate(const struct document *document, struct findings *findings)
+static void locate(const struct create *create, const char *name, struct findings *findings)
 {
 	for (size_t i = 0; i < findings->n; i++) {
 		struct error *err = &findings->items[i].error;
@@ -83,10 +40,10 @@ static void locate(const struct document *document, struct findings *findings)
 
 		if (!err->where[0] || err->line || err->file[0])
 			continue;
-		at = json_at(document->tree, err->where);
+		at = json_at(create->config_tree, err->where);
 		if (at)
-			json_position(document->text, at->offset, &err->line, &err->column);
-		strncpy(err->file, document->name, sizeof(err->file) - 1);
+			json_position(create->config_text, at->offset, &err->line, &err->column);
+		strncpy(err->file, name, sizeof(err->file) - 1);
 	}
 }
 
@@ -120,16 +77,16 @@ static void check_host_side(struct checker *check)
 }
 
 static void check_document(struct runtime *runtime, const struct check_options *options,
-			   const char *bundle, const struct document *document,
-			   struct findings *findings)
+			   const struct create *create, struct findings *findings)
 {
+	const char *bundle = create->plan.bundle;
 	static const struct oci_linux no_linux;
 	struct probe_user user = { 0 };
 	struct facts facts = options->rootless
 				 ? facts_without_privilege(&runtime->facts, bundle, &user)
 				 : runtime->facts;
 	const struct plan_request request = {
-		.id = "ID",
+		.id = ID,
 		.bundle = bundle,
 		.manager = options->manager,
 		.rootless_cgroups = options->rootless_cgroups || options->rootless,
@@ -137,7 +94,8 @@ static void check_document(struct runtime *runtime, const struct check_options *
 	struct oci_config config = { 0 };
 	struct plan plan;
 
-	plan_collect(runtime->arena, document->tree, &request, &facts, &config, &plan, findings);
+	plan_collect(runtime->arena, create->config_tree, &request, &facts, &config, &plan,
+		     findings);
 
 	struct checker check = {
 		.runtime = runtime,
@@ -156,20 +114,27 @@ static void check_document(struct runtime *runtime, const struct check_options *
 int check_bundle(struct runtime *runtime, const struct check_options *options,
 		 struct findings *findings, struct error *err)
 {
-	struct document document = { .name = options->config ? options->config : CONFIG_NAME };
-	char *bundle = absolute(runtime->arena, options->bundle, err);
+	const struct create_options create_options = {
+		.id = ID,
+		.bundle = options->bundle,
+		.config = options->config,
+	};
+	const char *name = options->config ? options->config : CONFIG_NAME;
 	struct error broken = { 0 };
+	struct create create;
+	int result = create_read_text(&create, runtime, &create_options, err);
 
-	if (!bundle || read_document(runtime, bundle, &document, err) < 0)
-		return -1;
-	document.tree =
-	    json_parse(runtime->arena, document.name, document.text, document.size, &broken);
-	if (!document.tree) {
-		findings_add(findings, FINDING_ERROR, &broken);
-		return 0;
+	if (result == 0) {
+		create.config_tree = json_parse(runtime->arena, name, create.config_text,
+						create.config_size, &broken);
+		if (create.config_tree)
+			check_document(runtime, options, &create, findings);
+		else
+			findings_add(findings, FINDING_ERROR, &broken);
 	}
-	check_document(runtime, options, bundle, &document, findings);
-	locate(&document, findings);
+	if (create.config_tree)
+		locate(&create, name, findings);
 	findings_sort(findings);
-	return 0;
+	create_close(&create);
+	return result;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -187,7 +188,7 @@ static void check_place(const struct checker *check)
 		check_existing(check, plan->path);
 		return;
 	}
-	strcpy(parent, plan->path);
+	snprintf(parent, sizeof(parent), "%s", plan->path);
 	for (; missing > 0; missing--)
 		*strrchr(parent, '/') = '\0';
 

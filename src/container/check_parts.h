@@ -1,7 +1,7 @@
 /* What the files of `creel check` share: each one holds the plan against one side of the host. */
 #pragma once
 
-#include <creel/check.h>
+#include <creel/check_bundle.h>
 #include <creel/error.h>
 #include <creel/error_codes.h>
 #include <creel/plan.h>

@@ -93,11 +93,14 @@ static int check_terminal(const struct create *create, struct error *err)
 	return 0;
 }
 
-int create_read_config(struct create *create, struct runtime *runtime,
-		       const struct create_options *options, struct error *err)
+static const char *name_of_config(const struct create_options *options)
 {
-	const char *name = options->config ? options->config : CONFIG_NAME;
+	return options->config ? options->config : CONFIG_NAME;
+}
 
+int create_read_text(struct create *create, struct runtime *runtime,
+		     const struct create_options *options, struct error *err)
+{
 	create_from_state(create, runtime, &(struct container){ .dir = -1 });
 	create->options = options;
 	create->hooks_begun = false;
@@ -105,10 +108,19 @@ int create_read_config(struct create *create, struct runtime *runtime,
 	if (container_check_id(options->id, err) < 0)
 		return -1;
 	create->plan.bundle = absolute(runtime->arena, options->bundle, err);
-	if (!create->plan.bundle || read_config(create, name, err) < 0)
+	if (!create->plan.bundle)
 		return -1;
-	return schema_parse(&oci_config_schema, runtime->arena, name, create->config_text,
-			    create->config_size, &create->config, &create->config_tree, err);
+	return read_config(create, name_of_config(options), err);
+}
+
+int create_read_config(struct create *create, struct runtime *runtime,
+		       const struct create_options *options, struct error *err)
+{
+	if (create_read_text(create, runtime, options, err) < 0)
+		return -1;
+	return schema_parse(&oci_config_schema, runtime->arena, name_of_config(options),
+			    create->config_text, create->config_size, &create->config,
+			    &create->config_tree, err);
 }
 
 int create_load(struct create *create, struct runtime *runtime,

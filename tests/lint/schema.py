@@ -110,7 +110,7 @@ class Tables:
 
     def __init__(self, directory):
         text = "".join(path.read_text() for path in sorted(directory.glob("*.c")))
-        found = re.findall(r"struct schema (\w+)\s*=\s*SCHEMA\(([^,]+),\s*(\w+),", text)
+        found = re.findall(r"struct schema (\w+)\s*=\s*SCHEMA\(\s*([^,]+),\s*(\w+),", text)
         self.schemas = {name: fields for name, _, fields in found}
         self.types = {name: type_ for name, type_, _ in found}
         self.rows = {}
