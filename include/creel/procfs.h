@@ -23,6 +23,11 @@ int procfs_open_private(struct error *err) must_check;
 int procfs_open_file(int procfs, const char *name, uint64_t flags, struct error *err) must_check;
 /* Reads it whole into BUFFER, without the last newline; the length, or -1 with errno set. */
 ssize_t procfs_read(int procfs, const char *name, char *buffer, size_t size);
+/*
+ * The same where something may be mounted on the way, as engines do with /proc/sys: what is read is
+ * still a file of some procfs.  For what is compared or shown, never for what is obeyed.
+ */
+ssize_t procfs_read_covered(int procfs, const char *name, char *buffer, size_t size);
 /* Our own pid, not as we know it but as the pid namespace of the handle numbers us: how P sees S
  * and I. */
 int procfs_own_pid(int procfs, struct error *err) must_check;

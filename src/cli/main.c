@@ -211,7 +211,15 @@ static int open_host(struct runtime *runtime, char **argv, unsigned int needs, s
 	if (!runtime->facts.cgroup_mount)
 		return 0;
 	runtime->cgroup_root = cgroup_root(runtime->facts.cgroup_mount, err);
-	return runtime->cgroup_root < 0 ? -1 : 0;
+	if (runtime->cgroup_root >= 0)
+		return 0;
+	/* In a container, the directory may be closed to its root. */
+	if (err->errnum != EACCES)
+		return -1;
+	error_ignore(err, "a hierarchy that we may not look into is none for us");
+	*err = (struct error){ 0 };
+	runtime->facts.cgroup_mount = NULL;
+	return 0;
 }
 
 static int open_runtime(struct cli *cli, char **argv, unsigned int needs, struct error *err)

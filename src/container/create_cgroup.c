@@ -2,6 +2,7 @@
 #include "create_parts.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <creel/cgroup.h>
 #include <creel/cgroup_bpf.h>
@@ -12,6 +13,20 @@
 
 #define KILL_TIMEOUT_MS	  10000
 #define REMOVE_TIMEOUT_MS 5000
+
+/*
+ * Who asks for nothing can do without: an ordinary user, and root of a container whose cgroups are
+ * read-only, where no runtime can make one.
+ */
+static bool may_do_without(const struct plan_cgroup *plan, int errnum)
+{
+	if (plan->best_effort)
+		return true;
+	for (size_t i = 0; i < plan->writes.n; i++)
+		if (plan->writes.items[i].file)
+			return false;
+	return errnum == EROFS && !plan->where && !plan->filter_devices;
+}
 
 int create_make_cgroup(struct create *create, struct error *err)
 {
@@ -31,9 +46,11 @@ int create_make_cgroup(struct create *create, struct error *err)
 		return -1;
 	if (cgroup_make(create->runtime->cgroup_root, plan->path, &plan->writes, &create->cgroup,
 			err) < 0) {
-		if (!plan->best_effort)
+		if (!may_do_without(plan, err->errnum))
 			return error_at(err, plan->where);
-		log_warning("running without a cgroup: %s", err->what);
+		log_warning("running without a cgroup: %s: %s; the container cannot be paused, and "
+			    "has neither limits nor statistics",
+			    err->what, strerror(err->errnum));
 		*err = (struct error){ 0 };
 		plan->path = NULL;
 		create->container.state.cgroup = NULL;

@@ -313,7 +313,7 @@ static uint64_t fnv1a(const void *data, size_t size)
 int state_boot(int procfs, uint64_t *boot, struct error *err)
 {
 	char id[64];
-	ssize_t n = procfs_read(procfs, "sys/kernel/random/boot_id", id, sizeof(id));
+	ssize_t n = procfs_read_covered(procfs, "sys/kernel/random/boot_id", id, sizeof(id));
 
 	if (n <= 0)
 		return error_system(err, n < 0 ? errno : ENODATA,

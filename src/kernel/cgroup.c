@@ -149,6 +149,19 @@ static int open_parent(int root, char *path, char **rest)
 	}
 }
 
+/* Everybody may look, whatever our umask is: the container reads its own limits, as a user that is
+ * nobody out here. */
+static int make_directory(int dir, const char *name)
+{
+	mode_t mask = umask(0022);
+	int result = mkdirat(dir, name, 0755);
+	int errnum = errno;
+
+	umask(mask);
+	errno = errnum;
+	return result;
+}
+
 /* Makes PATH once; the errno of the failure, or 0.  ENOENT means that a parent was removed under
  * us. */
 static int make_once(int root, char *path, struct making *making)
@@ -166,7 +179,7 @@ static int make_once(int root, char *path, struct making *making)
 
 		if (slash)
 			*slash = '\0';
-		making->is_ours = mkdirat(dir, name, 0755) == 0;
+		making->is_ours = make_directory(dir, name) == 0;
 		errnum = making->is_ours ? 0 : errno;
 		if (errnum && errnum != EEXIST) {
 			making->failed = "make";
@@ -215,7 +228,9 @@ static int explain_make(const char *path, int errnum, const char *failed, struct
 		return error_hint(err, "no further cgroup may be made below a parent: raise its "
 				       "limit, or delete containers");
 	if (errnum == EROFS)
-		return error_hint(err, "the cgroup hierarchy is mounted read-only");
+		return error_hint(err, "the cgroup hierarchy is mounted read-only; inside of a "
+				       "container, mount it writable there, or do without limits "
+				       "and cgroupsPath");
 	if (errnum == EXDEV || errnum == ELOOP)
 		return error_hint(err,
 				  "something else is mounted over a part of the cgroup hierarchy");

@@ -251,6 +251,9 @@ int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struc
 		error_ignore(err, "a cgroup whose parent is gone is gone");
 	}
 	errnum = parent < 0 ? ENOENT : remove_directory(parent, name);
+	/* Said before anybody looks for it. */
+	if (errnum == EROFS && faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		errnum = errno;
 	if (errnum == EBUSY || errnum == ENOTEMPTY) {
 		errnum = remove_below(&removal, parent, name);
 		if (!errnum)

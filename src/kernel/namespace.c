@@ -176,7 +176,7 @@ static void say_sysctl(int procfs, const char *path, char *text, size_t size)
 	size_t length = strlen(text);
 
 	snprintf(name, sizeof(name), "sys/%s", path);
-	if (procfs_read(procfs, name, value, sizeof(value)) < 0)
+	if (procfs_read_covered(procfs, name, value, sizeof(value)) < 0)
 		return;
 	for (char *p = name; *p; p++)
 		if (*p == '/')
@@ -220,7 +220,7 @@ int namespace_explain(uint64_t flags, int errnum, struct error *err)
 		snprintf(names + length, sizeof(names) - length, "%s%s", length ? ", " : "",
 			 namespace_rows[i].name);
 		snprintf(path, sizeof(path), "sys/user/%s", namespace_limits[i]);
-		if (procfs >= 0 && procfs_read(procfs, path, value, sizeof(value)) >= 0)
+		if (procfs >= 0 && procfs_read_covered(procfs, path, value, sizeof(value)) >= 0)
 			snprintf(text + at, sizeof(text) - at, "%suser.%s is %s", at ? ", " : "",
 				 namespace_limits[i], value);
 	}

@@ -18,6 +18,7 @@
 #include <creel/fd.h>
 #include <creel/file.h>
 #include <creel/label.h>
+#include <creel/namespace.h>
 #include <creel/procfs.h>
 #include <creel/text.h>
 
@@ -108,9 +109,9 @@ static int explain_spawn(const struct spawn *spawn, int errnum, struct error *er
 		return explain_limit(spawn, err);
 	switch (errnum) {
 	case ENOSPC:
-		return error_hint(
-		    err, "namespaces are nested too deep, or a limit of user.max_*_namespaces "
-			 "is reached");
+		namespace_explain(spawn->flags, errnum, err);
+		error_code(err, spawn_code(spawn, errnum));
+		return error_call(err, spawn->old_call ? "clone" : "clone3");
 	case EUSERS:
 		return error_hint(err, "user namespaces are nested too deep (the limit is 32)");
 	case EBUSY:

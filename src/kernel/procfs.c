@@ -91,13 +91,10 @@ int procfs_open_file(int procfs, const char *name, uint64_t flags, struct error 
 	return -1;
 }
 
-ssize_t procfs_read(int procfs, const char *name, char *buffer, size_t size)
+static ssize_t read_whole(int fd, char *buffer, size_t size)
 {
-	auto_fd fd = try_open(procfs, name, O_RDONLY);
 	size_t length = 0;
 
-	if (fd < 0)
-		return -1;
 	for (;;) {
 		ssize_t n = read(fd, buffer + length, size - length);
 
@@ -118,6 +115,31 @@ ssize_t procfs_read(int procfs, const char *name, char *buffer, size_t size)
 		length--;
 	buffer[length] = '\0';
 	return (ssize_t)length;
+}
+
+ssize_t procfs_read(int procfs, const char *name, char *buffer, size_t size)
+{
+	auto_fd fd = try_open(procfs, name, O_RDONLY);
+
+	return fd < 0 ? -1 : read_whole(fd, buffer, size);
+}
+
+ssize_t procfs_read_covered(int procfs, const char *name, char *buffer, size_t size)
+{
+	const struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	auto_fd fd = sys_openat2(procfs, name, &how);
+	struct statfs fs;
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
+		return -1;
+	if (fs.f_type != PROC_SUPER_MAGIC) {
+		errno = EXDEV;
+		return -1;
+	}
+	return read_whole(fd, buffer, size);
 }
 
 /* One write(2): most files of procfs take a value whole or not at all. */

@@ -170,6 +170,15 @@ def test_container_that_moved_its_cgroup(creel):
         assert pids == [pid]
 
 
+@pytest.mark.parametrize("userns", [False, True])
+def test_container_reads_its_own_limits(creel, userns):
+    """Whatever the umask of creel is: runtimes of languages look how much memory they have."""
+    bundle = creel.bundle("/bin/busybox", "cat", "/sys/fs/cgroup/cgroup.controllers",
+                          userns=userns, user={"uid": 5, "gid": 5})
+    result = creel.run_bundle(bundle, preexec_fn=lambda: os.umask(0o077))
+    assert result.code == 0, str(result)
+
+
 # Descriptors
 
 
