@@ -46,8 +46,13 @@ struct become {
  */
 int become_set_limits(pid_t pid, const struct plan_process *process, const struct facts *facts,
 		      struct error *err) must_check;
+/* Whether it is left nothing to do: the process may lower its limits by itself, in
+ * become_program(). */
+bool become_limits_itself(const struct plan_process *process, const struct plan_seccomp *seccomp,
+			  const struct facts *facts);
 
 /* What a stage could not do for the process PID, that it is born by: P does it from outside. */
+bool become_needs_tuning(const struct plan_process *process);
 int become_tune_newborn(pid_t pid, const struct plan_process *process, struct error *err) must_check;
 /* When become->born is set: the process is born, introduces itself to P (INIT) and waits for GO; this
  * returns in it only.  Of all descriptors it has those that are passed on, and what it needs. */

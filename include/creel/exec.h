@@ -29,6 +29,7 @@ struct exec {
 	int pidfd;
 	int console;
 	bool console_taken;
+	bool started; /* START waits in the channel */
 };
 
 /* Opens the container (locked shared), reads the record, plans the process. */

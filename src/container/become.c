@@ -61,6 +61,20 @@ int become_set_limits(pid_t pid, const struct plan_process *process, const struc
 	return 0;
 }
 
+bool become_limits_itself(const struct plan_process *process, const struct plan_seccomp *seccomp,
+			  const struct facts *facts)
+{
+	for (size_t i = 0; i < process->rlimits_n; i++) {
+		const struct tuning_rlimit *limit = &process->rlimits[i];
+
+		if (limit->hard > facts->rlimit_hard[limit->type])
+			return false;
+	}
+	/* A filter that comes before them may refuse the call. */
+	return process->rlimits_n == 0 || process->no_new_privileges ||
+	       seccomp->program.length == 0;
+}
+
 static int set_limits_left(const struct plan_process *process, struct error *err)
 {
 	for (size_t i = 0; i < process->rlimits_n; i++) {

@@ -105,9 +105,14 @@ int become_be_born(struct become *become, struct error *err)
 	return begin(become, err);
 }
 
+bool become_needs_tuning(const struct plan_process *process)
+{
+	return process->scheduler && !tuning_is_inherited(process->scheduler);
+}
+
 int become_tune_newborn(pid_t pid, const struct plan_process *process, struct error *err)
 {
-	if (!process->scheduler || tuning_is_inherited(process->scheduler))
+	if (!become_needs_tuning(process))
 		return 0;
 	if (tuning_set_scheduler(pid, process->scheduler, err) < 0)
 		return error_at(err, "/process/scheduler");

@@ -3,7 +3,6 @@
 #include "create_parts.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,22 +57,6 @@ int create_undo_published(struct create *create, struct error *err)
 	return 0;
 }
 
-/* I may lower its limits by itself; raising them is for who has the right on the host. */
-static bool can_limit_itself(const struct create *create)
-{
-	const struct plan_process *process = &create->plan.process;
-
-	for (size_t i = 0; i < process->rlimits_n; i++) {
-		const struct tuning_rlimit *limit = &process->rlimits[i];
-
-		if (limit->hard > create->runtime->facts.rlimit_hard[limit->type])
-			return false;
-	}
-	/* A filter that comes before them may refuse the call. */
-	return process->rlimits_n == 0 || process->no_new_privileges ||
-	       create->seccomp.program.length == 0;
-}
-
 /*
  * `run` is done before I is, on the other core: START then waits in the channel for I, and not I
  * for a wake-up of P.  Not where P still has something to say to I, or something to do for it.
@@ -83,7 +66,9 @@ static bool can_start_early(const struct create *create)
 	const struct oci_hooks *hooks = create->config.hooks;
 
 	return create->options->start_now && !create_is_born_late(create) && !create->plan.notify &&
-	       !create->seccomp.program.notify && can_limit_itself(create) &&
+	       !create->seccomp.program.notify &&
+	       become_limits_itself(&create->plan.process, &create->seccomp,
+				    &create->runtime->facts) &&
 	       !create_has_hooks(hooks, OCI_HOOK_PRESTART) &&
 	       !create_has_hooks(hooks, OCI_HOOK_CREATE_RUNTIME) &&
 	       !create_has_hooks(hooks, OCI_HOOK_CREATE_CONTAINER);

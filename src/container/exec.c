@@ -241,21 +241,55 @@ static int publish(struct exec *exec, struct error *err)
 	return file_replace_path(exec->options->pid_file, text, (size_t)n, 0644, err);
 }
 
+/*
+ * What the process waits for, before it asks: it finds it in the channel and need not wait for a
+ * wake-up of P.  START only where P has nothing to do for the process once that is known to work.
+ */
+static int send_early(struct exec *exec, struct error *err)
+{
+	const struct exec_options *options = exec->options;
+
+	if (become_needs_tuning(&exec->process))
+		return 0;
+	if (message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0)
+		return -1;
+	exec->started = !options->pid_file && !options->pidfd_socket &&
+			!exec->seccomp.program.notify &&
+			become_limits_itself(&exec->process, &exec->seccomp, &exec->runtime->facts);
+	return exec->started ? message_send(exec->channel, MESSAGE_START, 0, -1, err) : 0;
+}
+
+static int send_late(struct exec *exec, struct error *err)
+{
+	if (exec->started)
+		return 0;
+	if (become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
+	    publish(exec, err) < 0)
+		return -1;
+	return message_send(exec->channel, MESSAGE_START, 0, -1, err);
+}
+
+static int tune(struct exec *exec, struct error *err)
+{
+	if (!become_needs_tuning(&exec->process))
+		return 0;
+	if (become_tune_newborn(exec->pid, &exec->process, err) < 0)
+		return -1;
+	return message_send(exec->channel, MESSAGE_GO, 0, -1, err);
+}
+
 static int start(struct exec *exec, struct error *err)
 {
 	struct message message;
 	int status;
 
-	if (expect(exec, MESSAGE_INIT, &message, err) < 0)
+	if (send_early(exec, err) < 0 || expect(exec, MESSAGE_INIT, &message, err) < 0)
 		return -1;
 	exec->pid = *exec->born;
 	exec->pidfd = process_open(exec->pid, err);
-	if (exec->pidfd < 0 || process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ||
-	    become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
-	    message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0 ||
-	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
-	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
-	    publish(exec, err) < 0 || message_send(exec->channel, MESSAGE_START, 0, -1, err) < 0 ||
+	if (exec->pidfd < 0 || tune(exec, err) < 0 ||
+	    process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ||
+	    expect(exec, MESSAGE_READY, &message, err) < 0 || send_late(exec, err) < 0 ||
 	    expect(exec, MESSAGE_EXEC, &message, err) < 0)
 		return -1;
 

@@ -1,5 +1,6 @@
 """exec: every option, the ids that it accepts, terminals, and how it fails."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -91,11 +92,16 @@ def test_signals(creel, root, number):
     assert result.code == 128 + number
 
 
+def executed(creel, name):
+    """What the container's processes execute."""
+    for pid in creel.ok("ps", "-f", "json", name).json():
+        with contextlib.suppress(FileNotFoundError):  # the stage of an exec, which has just ended
+            yield os.readlink(f"/proc/{pid}/exe")
+
+
 def test_signals_are_forwarded(creel, root):
     with creel.spawn("exec", root, "/bin/busybox", "sleep", "100") as command:
-        wait_until(lambda: "/bin/busybox" in [os.readlink(f"/proc/{pid}/exe") for pid in
-                                              creel.ok("ps", "-f", "json", root).json()],
-                   "it runs")
+        wait_until(lambda: "/bin/busybox" in executed(creel, root), "it runs")
         os.kill(command.pid, signal.SIGTERM)
         assert command.wait().code == 143
 
