@@ -32,8 +32,8 @@ struct become {
 	 * are that process already.
 	 */
 	pid_t *born;
-	int start_socket;   /* what it needs beside the channel, or -1 */
-	struct strings env; /* process->env, and HOME: become_find_home() */
+	int start_socket;	       /* what it needs beside the channel, or -1 */
+	struct strings env;	       /* process->env, and HOME: become_find_home() */
 	const char *program;	       /* found by become_find_program() */
 	const struct mount_op *mounts; /* of the container, for messages; or NULL */
 	size_t mounts_n;
@@ -53,9 +53,11 @@ bool become_limits_itself(const struct plan_process *process, const struct plan_
 
 /* What a stage could not do for the process PID, that it is born by: P does it from outside. */
 bool become_needs_tuning(const struct plan_process *process);
-int become_tune_newborn(pid_t pid, const struct plan_process *process, struct error *err) must_check;
-/* When become->born is set: the process is born, introduces itself to P (INIT) and waits for GO; this
- * returns in it only.  Of all descriptors it has those that are passed on, and what it needs. */
+int become_tune_newborn(pid_t pid, const struct plan_process *process,
+			struct error *err) must_check;
+/* When become->born is set: the process is born, introduces itself to P (INIT) and waits for GO;
+ * this returns in it only.  Of all descriptors it has those that are passed on, and what it needs.
+ */
 int become_be_born(struct become *become, struct error *err) must_check;
 /* Whether it has to be born before its filter is in force, which would not let it be. */
 bool become_is_born_first(const struct become *become);

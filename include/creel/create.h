@@ -26,8 +26,8 @@ struct create_options {
 	bool no_new_keyring;
 	unsigned int preserve_fds;
 	bool rootless_cgroups;
-	bool start_now; /* `run`: the init waits on the channel, not on start.sock */
-	bool detach;	/* `run --detach` */
+	bool start_now;	 /* `run`: the init waits on the channel, not on start.sock */
+	bool detach;	 /* `run --detach` */
 	bool had_notify; /* it was created with a notify socket, whatever the caller has now */
 };
 
@@ -48,20 +48,20 @@ struct create {
 	pid_t stage;	  /* 0: none */
 	int stage_fd;
 	pid_t
-	    *born; /* shared with S: the pid of I, as soon as there is one; NULL without a stage */
+	    *born;  /* shared with S: the pid of I, as soon as there is one; NULL without a stage */
 	int pid_ns; /* S: the pid namespace that is joined only when I is born, or -1 */
 	pid_t init; /* until I is born, S */
 	int init_fd;
-	int console;	  /* the pty's master for a foreground `run`, or -1 */
+	int console; /* the pty's master for a foreground `run`, or -1 */
 	bool console_taken;
 	bool pid_written; /* the pid file is there, and still ours to undo */
 	bool hooks_begun; /* some runtime hook ran: poststop hooks are owed */
 	bool made_rdt;
-	bool unit_asked;  /* systemd was asked for the unit: it may exist */
-	bool unit_silent; /* and did not answer in time */
-	bool started;	  /* `run`: START waits in the channel for I */
+	bool unit_asked;     /* systemd was asked for the unit: it may exist */
+	bool unit_silent;    /* and did not answer in time */
+	bool started;	     /* `run`: START waits in the channel for I */
 	struct oom_mark oom; /* of a foreground `run`, before the program */
-	bool dead;	  /* delete: the init is gone, so a namespace need not be killed twice */
+	bool dead;	     /* delete: the init is gone, so a namespace need not be killed twice */
 	bool leftover; /* an undo failed: the state directory stays, so that delete can try again */
 	struct error leftover_error;
 };
@@ -95,8 +95,8 @@ int create_hooks(struct create *create, enum oci_hook_kind kind, enum oci_status
 /* Whether S is needed: else P clones I itself. */
 bool create_needs_stage(const struct create *create);
 /*
- * Whether I comes last: S sets up all of the container, and I is born in a pid namespace that is there
- * already with nothing but what it may keep (CVE-2016-9962).
+ * Whether I comes last: S sets up all of the container, and I is born in a pid namespace that is
+ * there already with nothing but what it may keep (CVE-2016-9962).
  */
 bool create_is_born_late(const struct create *create);
 /* The clone3(2) flags that I is born with. */

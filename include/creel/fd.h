@@ -19,8 +19,8 @@ int fd_ensure_standard(struct error *err) must_check;
 
 /* Sets close-on-exec on every descriptor from FIRST upwards with one close_range(2). */
 int fd_cloexec_from(int first, struct error *err) must_check;
-/* Closes every descriptor from FIRST upwards but the N of KEEP, which are put in order; -1 stands for
- * none. */
+/* Closes every descriptor from FIRST upwards but the N of KEEP, which are put in order; -1 stands
+ * for none. */
 int fd_close_others(int first, int *keep, size_t n, struct error *err) must_check;
 /* Clears close-on-exec of FD. */
 int fd_keep_on_exec(int fd, struct error *err) must_check;

@@ -85,8 +85,8 @@ int mount_open_source(int procfs, struct mount_op *op, int directory, struct err
 
 /*
  * Opens the filesystem context of OP, a MOUNT_NEW of the type proc, into OP->tree: what is mounted
- * from it shows the pid namespace PIDNS, in which we are not.  USERNS is the user namespace that has
- * to be joined for that, or -1.  No process of PIDNS can reach the host through it.
+ * from it shows the pid namespace PIDNS, in which we are not.  USERNS is the user namespace that
+ * has to be joined for that, or -1.  No process of PIDNS can reach the host through it.
  */
 int mount_open_proc(struct mount_op *op, int pidns, int userns, struct error *err) must_check;
 

@@ -15,8 +15,8 @@ struct spawn {
 			   in it */
 	int cgroup;	/* the child is born in this cgroup (CLONE_INTO_CGROUP), or -1 */
 	int *pidfd;	/* receives a pidfd of the child, or NULL */
-	pid_t *born; /* receives its pid before it runs, also when we are killed at once; NULL, or
-			memory that another process shares */
+	pid_t *born;   /* receives its pid before it runs, also when we are killed at once; NULL, or
+			  memory that another process shares */
 	bool old_call; /* clone(2) instead of clone3(2): the seccomp filter wants it so */
 };
 

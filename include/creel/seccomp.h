@@ -23,8 +23,8 @@ int seccomp_install(const struct seccomp_program *program, int *listener,
 
 /*
  * Whether PROGRAM lets a process do the system call NUMBER of our own architecture with the first
- * argument ARGUMENT, the others being zero: found by running it here, so nothing happens.  False when
- * it is not certain.
+ * argument ARGUMENT, the others being zero: found by running it here, so nothing happens.  False
+ * when it is not certain.
  */
 bool seccomp_lets(const struct seccomp_program *program, long number, uint64_t argument);
 

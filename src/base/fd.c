@@ -91,8 +91,7 @@ int fd_close_others(int first, int *keep, size_t n, struct error *err)
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)next)
 			continue;
-		if (keep[i] > (int)next &&
-		    close_from_to(next, (unsigned int)keep[i] - 1, err) < 0)
+		if (keep[i] > (int)next && close_from_to(next, (unsigned int)keep[i] - 1, err) < 0)
 			return -1;
 		next = (unsigned int)keep[i] + 1;
 	}

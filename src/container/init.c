@@ -350,8 +350,8 @@ static const struct init_step {
 	{ "preparing the standard streams", prepare_streams },
 	/* Read with root's rights, inside the root. */
 	{ "finding the home directory", find_home },
-	/* Labels, early seccomp, ids, capabilities, working directory, no_new_privs: become.c.  In a
-	   pid namespace that was joined I is born with that, and not before: birth.c. */
+	/* Labels, early seccomp, ids, capabilities, working directory, no_new_privs: become.c.  In
+	   a pid namespace that was joined I is born with that, and not before: birth.c. */
 	{ "becoming the user", drop_rights },
 	/* With the user's rights, and before READY, so that `create` reports what is wrong with
 	   args[0]. */

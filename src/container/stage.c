@@ -1,7 +1,8 @@
 /*
  * S: walks from our namespaces to the container's, then clones I there and is gone.  It lives for a
  * millisecond while P waits. Only the kernel's rules decide the order here; each is named beside
- * its step.  Where I joins a pid namespace S does I's work, and I is born when it is done (birth.c).
+ * its step.  Where I joins a pid namespace S does I's work, and I is born when it is done
+ * (birth.c).
  */
 #include <creel/create.h>
 
@@ -83,8 +84,8 @@ static int open_procs(struct create *create, int pidns, int userns, struct error
 }
 
 /*
- * A pid namespace is joined by children only, so all of them, also hooks, would be seen there: it is
- * put off until I is born.  Not with a user namespace, in which the right to join would be gone.
+ * A pid namespace is joined by children only, so all of them, also hooks, would be seen there: it
+ * is put off until I is born.  Not with a user namespace, in which the right to join would be gone.
  */
 static int put_off_pid(struct create *create, int *fds, struct error *err)
 {

@@ -369,7 +369,8 @@ static int fill(int tree, int covered, bool existed, const struct mount_op *op, 
 	return 0;
 }
 
-/* A context from another pid namespace is used before it is known what somebody there made of it. */
+/* A context from another pid namespace is used before it is known what somebody there made of it.
+ */
 static int check_context(int tree, const struct mount_op *op, struct error *err)
 {
 	struct statfs fs;
