@@ -19,7 +19,7 @@
 #include <creel/log.h>
 #include <creel/process.h>
 
-#define OUTPUT_MAX   (64 * 1024)
+#define OUTPUT_MAX   ((size_t)64 * 1024)
 #define OUTPUT_SHOWN 200
 
 struct output {

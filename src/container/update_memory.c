@@ -78,7 +78,7 @@ static int lower_to(int cgroup, uint64_t next, uint64_t *usage, struct error *er
  */
 static int step_down(int cgroup, uint64_t limit, int64_t deadline, struct error *err)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
 	uint64_t usage, step, lowest = UINT64_MAX;
 	int vain = 0;
 

@@ -150,8 +150,8 @@ static void close_directory(DIR **directory)
 static const char *next_child(DIR *directory)
 {
 	for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") &&
-		    strcmp(entry->d_name, ".."))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
 			return entry->d_name;
 	}
 	return NULL;

@@ -345,7 +345,7 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 	state += 2;
 	threads = stat_field(state, 20);
 	field = stat_field(state, 22);
-	if (!field)
+	if (!threads || !field)
 		return error_system(err, EPROTO, "cannot understand /proc/%d/stat", pid);
 	errno = 0;
 	*start = strtoull(field, &end, 10);

@@ -21,8 +21,10 @@ static double log2_of(double x)
 	double result = 0;
 	double bit = 0.5;
 
-	for (; x >= 2; x /= 2)
+	while (x >= 2) {
+		x /= 2;
 		result += 1;
+	}
 	for (int i = 0; i < 50; i++, bit /= 2) {
 		x *= x;
 		if (x >= 2) {
@@ -40,8 +42,10 @@ static double power_of_ten(double x)
 	double term = 1;
 	double sum = 1;
 
-	for (; x >= 1; x -= 1)
+	while (x >= 1) {
+		x -= 1;
 		result *= 10;
+	}
 	for (int i = 1; i < 40; i++) {
 		term *= x * 2.302585092994045684 / i;
 		sum += term;
