@@ -239,6 +239,9 @@ const char *plan_json(struct arena *arena, const struct plan *plan,
 
 /* For `creel features`: every mount option and capability that the tables know, in table order. */
 struct strings plan_mount_options(struct arena *arena);
+/* What somebody who wrote the mount option TEXT ("sise=1m") may have meant ("size"); NULL when that
+ * is no guess, or when it is a name that some filesystem has. */
+const char *plan_mount_option_nearest(struct arena *arena, const char *text);
 struct strings plan_capabilities(struct arena *arena);
 /* 1 << CAP_X for "CAP_X", or 0 for an unknown name. */
 uint64_t plan_capability(const char *name);

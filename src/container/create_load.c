@@ -31,9 +31,11 @@ static int read_config(struct create *create, const char *name, struct error *er
 					&create->config_size, err);
 	if (create->config_text)
 		return 0;
-	if (err->errnum == ENOENT)
-		error_hint(err, "a bundle holds a config.json and a root filesystem; `creel spec` "
-				"makes an example");
+	error_code(err, CRL_BUNDLE);
+	if (err->errnum != ENOENT)
+		return error_while(err, "cannot read the bundle %s", create->plan.bundle);
+	error_hint(err, "a bundle holds a config.json and a root filesystem; `creel spec` "
+			"makes an example");
 	return error_while(err, "JSON specification file %s not found in the bundle %s", name,
 			   create->plan.bundle);
 }
@@ -153,6 +155,15 @@ int create_load(struct create *create, struct runtime *runtime,
 	return 0;
 }
 
+/* Only the kernel knows what a filesystem takes; what it refuses may be a known word, misspelt. */
+static void hint_option(struct arena *arena, const char *text, struct error *err)
+{
+	const char *nearest = plan_mount_option_nearest(arena, text);
+
+	if (nearest)
+		error_hint(err, "did you mean \"%s\"?", nearest);
+}
+
 void create_locate_error(const struct create *create, struct error *err)
 {
 	char pointer[sizeof(err->where)];
@@ -166,5 +177,7 @@ void create_locate_error(const struct create *create, struct error *err)
 		*strrchr(pointer, '/') = '\0';
 	if (at)
 		json_position(create->config_text, at->offset, &err->line, &err->column);
+	if (at && at->type == JSON_STRING && err->code == CRL_MOUNT_OPTION_REFUSED)
+		hint_option(create->runtime->arena, at->text, err);
 	strncpy(err->file, CONFIG_NAME, sizeof(err->file) - 1);
 }

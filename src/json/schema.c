@@ -412,6 +412,7 @@ static void find_unknown(const struct decoder *decoder, const struct schema *sch
 static void report_unknown(const struct decoder *decoder, const struct schema *schema,
 			   const struct where *at, const char *key)
 {
+	const char *nearest = log_is_on(LOG_LEVEL_WARNING) ? nearest_key(schema, key) : NULL;
 	char where[160];
 
 	if (decoder->findings) {
@@ -421,11 +422,9 @@ static void report_unknown(const struct decoder *decoder, const struct schema *s
 	if (!log_is_on(LOG_LEVEL_WARNING))
 		return;
 	where_text(at, where, sizeof(where));
-	for (size_t i = 0; i < schema->n; i++) {
-		if (strcasecmp(schema->fields[i].key, key) != 0)
-			continue;
+	if (nearest) {
 		log_warning("unknown member \"%s\" at %s is ignored; did you mean \"%s\"?", key,
-			    where[0] ? where : "/", schema->fields[i].key);
+			    where[0] ? where : "/", nearest);
 		return;
 	}
 	log_debug("unknown member \"%s\" at %s is ignored", key, where[0] ? where : "/");

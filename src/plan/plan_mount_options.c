@@ -124,6 +124,35 @@ struct strings plan_mount_options(struct arena *arena)
 	return names;
 }
 
+/* Names of the filesystems that containers have, for guesses only: they are the kernel's. */
+static const char *const filesystem_names[] = {
+	"size",		"nr_inodes", "nr_blocks", "mode",     "uid",	    "gid",
+	"huge",		"mpol",	     "inode64",	  "ptmxmode", "max",	    "newinstance",
+	"hidepid",	"subset",    "lowerdir",  "upperdir", "workdir",    "metacopy",
+	"redirect_dir", "xino",	     "userxattr", "volatile", "nsdelegate", "memory_recursiveprot",
+};
+
+const char *plan_mount_option_nearest(struct arena *arena, const char *text)
+{
+	struct strings names = plan_mount_options(arena);
+	const char *name = arena_strndup(arena, text, strcspn(text, "="));
+
+	for (size_t i = 0; i < ARRAY_SIZE(filesystem_names); i++)
+		strings_add(arena, &names, arena_strdup(arena, filesystem_names[i]));
+	if (strings_has(&names, name))
+		return NULL;
+	return text_nearest(name, (const char *const *)names.items);
+}
+
+static int refuse_option(struct arena *arena, const char *text, struct error *err)
+{
+	const char *nearest = plan_mount_option_nearest(arena, text);
+
+	if (nearest)
+		error_hint(err, "did you mean \"%s\"?", nearest);
+	return error_code(err, CRL_MOUNT_OPTION);
+}
+
 static const struct option_row *find_option(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++)
@@ -173,13 +202,13 @@ static int filesystem_option(struct arena *arena, struct mount_op *op, const cha
 	/* Podman leaves one empty in its mounts for systemd where it has no label to put there. */
 	if (text[0] == '\0')
 		return 0;
-	if (op->kind == MOUNT_BIND)
-		return error_coded(
-		    err, CRL_MOUNT_OPTION,
-		    error_config_at(err, where,
-				    "bind mounts cannot have any filesystem-specific options "
-				    "applied: \"%s\"",
-				    text));
+	if (op->kind == MOUNT_BIND) {
+		error_config_at(err, where,
+				"bind mounts cannot have any filesystem-specific options "
+				"applied: \"%s\"",
+				text);
+		return refuse_option(arena, text, err);
+	}
 	if (op->kind == MOUNT_REMOUNT)
 		return error_coded(
 		    err, CRL_MOUNT_OPTION,

@@ -113,6 +113,24 @@ static uint64_t capability_mask(const struct target *to, const struct strings *l
 	return mask;
 }
 
+/* In runc's words, and which of them are rather misspelt. */
+static void warn_of_ignored(struct arena *arena, const struct strings *ignored)
+{
+	struct strings names = plan_capabilities(arena);
+
+	log_warning("ignoring unknown or unavailable capabilities: [%s]",
+		    strings_joined(arena, ignored, ", "));
+	for (size_t i = 0; i < ignored->n; i++) {
+		const char *nearest = NULL;
+
+		if (!plan_capability(ignored->items[i]))
+			nearest = text_nearest(ignored->items[i], (const char *const *)names.items);
+		if (nearest)
+			log_warning("there is no capability %s; did you mean %s?",
+				    ignored->items[i], nearest);
+	}
+}
+
 static void warn_of_ambient(const struct target *to, uint64_t dropped)
 {
 	struct strings names = { 0 };
@@ -142,8 +160,7 @@ static void plan_caps(const struct target *to)
 	out->inheritable = capability_mask(to, &caps->inheritable, &ignored);
 	ambient = capability_mask(to, &caps->ambient, &ignored);
 	if (ignored.n > 0 && !to->context->findings)
-		log_warning("ignoring unknown or unavailable capabilities: [%s]",
-			    strings_joined(to->arena, &ignored, ", "));
+		warn_of_ignored(to->arena, &ignored);
 	if (out->effective & ~out->permitted)
 		findings_say(to->context->findings, FINDING_WARNING,
 			     at(to, "/capabilities/effective"),

@@ -1,21 +1,16 @@
 """Situations that users of runtimes have asked for help with: each one is made here, and whoever has only the message can name the line
 of config.json to change.  Those that need controllers, AppArmor or systemd are in tests/vm/test_situations_inside.py."""
 
-import contextlib
-import ctypes
 import errno
 import os
 import pathlib
 import platform
-import resource
-import socket
 import struct
 import subprocess
-import sys
 
 import harness
 import pytest
-from harness import USER, cgroup_root, mount, require_controller, require_program, unmount
+from harness import USER, cgroup_root, require_controller, require_program
 from situations import ENGINES, told
 
 SUPPORT = pathlib.Path(harness.__file__).parent
@@ -592,3 +587,112 @@ def test_29_version_never_fails(creel, env):
         result = creel.run("--version", env=env, root=False)
         assert (result.code, result.err) == (0, ""), str(result)
         assert result.out.startswith("creel version ")
+
+
+# What is misspelt
+
+def warned(creel, bundle):
+    """What creel says about a bundle that runs."""
+    result = creel.run_bundle(bundle.write())
+    assert result.code == 0, str(result)
+    return result.err
+
+
+def test_did_you_mean_a_member(creel):
+    bundle = creel.bundle("/bin/probe", "true")
+    bundle.spec["process"]["noNewPriviliges"] = True
+    bundle.spec["linux"]["maskedpaths"] = []
+    text = warned(creel, bundle)
+    assert 'unknown member "noNewPriviliges" at /process is ignored; did you mean ' \
+        '"noNewPrivileges"?' in text, text
+    assert 'unknown member "maskedpaths" at /linux is ignored; did you mean "maskedPaths"?' in text
+
+
+def test_no_guess_about_what_is_far_from_all(creel):
+    bundle = creel.bundle("/bin/probe", "true")
+    bundle.spec["process"]["com.example.something"] = True
+    assert warned(creel, bundle) == ""
+
+
+def test_did_you_mean_a_capability(creel):
+    bundle = creel.bundle("/bin/probe", "true")
+    bundle.spec["process"]["capabilities"]["bounding"].append("CAP_SYS_ADMN")
+    text = warned(creel, bundle)
+    assert "capabilities: [CAP_SYS_ADMN]" in text
+    assert "there is no capability CAP_SYS_ADMN; did you mean CAP_SYS_ADMIN?" in text
+
+
+@pytest.mark.parametrize("kind,source,options,option,meant", [
+    ("tmpfs", "tmpfs", ["sise=1m"], 0, "size"), ("tmpfs", "tmpfs", ["nosuid", "modde=755"], 1, "mode"),
+    ("tmpfs", "tmpfs", ["nosiud"], 0, "nosuid")])
+def test_did_you_mean_an_option_of_a_filesystem(creel, kind, source, options, option, meant):
+    """The kernel's own words are in the message."""
+    bundle = creel.bundle("/bin/probe", "true")
+    pointer = add_mount(bundle.spec, "/mnt", source, *options, kind=kind)
+    record = told(failed(creel, bundle.write()), 5105, f'option "{options[option]}"',
+                  "Unknown parameter", pointer=f"{pointer}/options/{option}", bundle=bundle)
+    assert record["hint"] == f'did you mean "{meant}"?'
+    assert record["syscall"] == "fsconfig"
+
+
+def test_did_you_mean_an_option_of_a_bind(creel):
+    bundle = creel.bundle("/bin/probe", "true")
+    pointer = add_mount(bundle.spec, "/mnt", "/tmp", "bind", "noexce")
+    record = told(failed(creel, bundle.write()), 2021, '"noexce"', pointer=f"{pointer}/options/1",
+                  bundle=bundle)
+    assert record["hint"] == 'did you mean "noexec"?'
+
+
+def test_a_value_that_a_filesystem_refuses(creel):
+    bundle = creel.bundle("/bin/probe", "true")
+    pointer = add_mount(bundle.spec, "/mnt", "tmpfs", "size=much", kind="tmpfs")
+    record = told(failed(creel, bundle.write()), 5105, "Bad value for 'size'",
+                  pointer=f"{pointer}/options/0", bundle=bundle)
+    assert "hint" not in record
+
+
+def test_a_filesystem_that_the_kernel_does_not_have(creel):
+    bundle = creel.bundle("/bin/probe", "true")
+    pointer = add_mount(bundle.spec, "/mnt", "x", kind="tmpsf")
+    record = told(failed(creel, bundle.write()), 3012, "tmpsf", "no such filesystem",
+                  pointer=pointer, bundle=bundle)
+    assert "/proc/filesystems" in record["hint"]
+
+
+@pytest.mark.parametrize("words,code,hint", [
+    (["strat", "x"], 1001, "did you mean start?"),
+    (["run", "--bundel", "x", "y"], 1002, "did you mean --bundle?"),
+    (["--rot", "x", "list"], 1002, "did you mean --root?"),
+    (["--log-format", "jsn", "list"], 1003, "did you mean json?"),
+    (["start"], 1004, "usage: creel start ID"),
+    (["kill", "nosuch", "TREM"], 1006, 'did you mean "TERM"?'),
+    (["create", "a/b"], 1007, "letters")])
+def test_words_of_the_command_line(creel, words, code, hint):
+    result = creel.run("--log", creel.directory / "log", "--log-format", "json", *words)
+    assert result.code == 1, str(result)
+    assert f"[CRL-{code}]" in result.err.splitlines()[0], result.err
+    assert hint in result.err, result.err
+
+
+def test_states_have_codes(creel):
+    told(creel.run("state", "nosuch", log=True), 4001, "container does not exist: nosuch",
+         engines=["does not exist"])
+    with creel.running() as name:
+        told(creel.run("create", "--bundle", creel.bundle("/bin/true").path, name, log=True), 4002,
+             "container with given ID already exists")
+        told(creel.run("start", name, log=True), 4004, "already running")
+        creel.ok("kill", name, "KILL")
+        creel.wait_status(name, "stopped")
+        told(creel.run("kill", name, "TERM", log=True), 4003, "container not running",
+             engines=["container not running"])
+
+
+def test_a_bundle_that_is_not_there(creel):
+    record = told(creel.run("create", "--bundle", "/nonexistent/bundle", creel.id(), log=True),
+                  5109, "/nonexistent/bundle", engines=["no such file or directory"])
+    assert record["errno"] == errno.ENOENT
+    empty = creel.directory / "empty"
+    empty.mkdir()
+    record = told(creel.run("create", "--bundle", empty, creel.id(), log=True), 5109,
+                  "config.json", engines=["no such file or directory"])
+    assert "creel spec" in record["hint"]
