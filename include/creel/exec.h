@@ -13,7 +13,9 @@ struct exec {
 	const struct exec_options *options;
 	struct container container;
 	struct exec_record record;
-	uint64_t namespaces; /* CLONE_NEW* to join */
+	uint64_t namespaces;	  /* CLONE_NEW* to join */
+	const char *process_text; /* the file of --process, for the places of errors; or NULL */
+	const struct json *process_tree;
 	struct plan_process process;
 	struct plan_seccomp seccomp;
 	struct become become;
@@ -34,6 +36,9 @@ struct exec {
 
 /* Opens the container (locked shared), reads the record, plans the process. */
 int exec_load(struct exec *exec, struct error *err) must_check;
+/* Names the line of the process file that ERR is about; takes the place away where the command line
+ * is to blame. */
+void exec_locate_error(const struct exec *exec, struct error *err);
 /* TEXT, "UID" or "UID:GID" in decimal, to USER; nothing else is taken. */
 int exec_parse_user(const char *text, struct oci_user *user, struct arena *arena,
 		    struct error *err) must_check;

@@ -281,6 +281,7 @@ static int enter_directory(struct become *become, struct error *err)
 
 	if (dir < 0) {
 		error_while(err, "chdir to `%s`", become->process->cwd);
+		error_code(err, CRL_CWD);
 		return error_at(err, "/process/cwd");
 	}
 	if (fchdir(dir) < 0) {

@@ -447,6 +447,7 @@ int verb_exec(struct runtime *runtime, const struct exec_options *options, int *
 	}
 	if (exec_load(&exec, err) == 0)
 		result = run(&exec, signals, exit_code, err);
+	exec_locate_error(&exec, err);
 	close_all(&exec);
 	return result;
 }

@@ -143,7 +143,9 @@ static int read_process_file(struct exec *exec, struct oci_process *process, str
 
 	if (!text)
 		return -1;
-	return schema_parse(&oci_process_schema, arena, name, text, size, process, NULL, err);
+	exec->process_text = text;
+	return schema_parse(&oci_process_schema, arena, name, text, size, process,
+			    &exec->process_tree, err);
 }
 
 static int choose_process(struct exec *exec, struct oci_process *process, struct error *err)

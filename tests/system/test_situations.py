@@ -143,9 +143,9 @@ def test_04_key_quota(creel):
     os.chown(bundle.rootfs, uid, uid)
     result = creel.run_bundle(bundle.write())
     assert result.code == 0, str(result)
-    assert f"uid {uid} has used up its key quota (" in result.err, result.err
-    assert "kernel.keys.maxkeys" in result.err
-    assert not any(phrase in result.err.lower() for phrase in ENGINES), result.err
+    line = next(line for line in result.err.splitlines() if "keyring" in line)
+    assert f"uid {uid} has used up its key quota (" in line and "kernel.keys.maxkeys" in line, line
+    assert not any(phrase in line.lower() for phrase in ENGINES), line
 
 
 KEYS = """
@@ -696,3 +696,23 @@ def test_a_bundle_that_is_not_there(creel):
     record = told(creel.run("create", "--bundle", empty, creel.id(), log=True), 5109,
                   "config.json", engines=["no such file or directory"])
     assert "creel spec" in record["hint"]
+
+
+def test_exec_names_the_document_that_is_meant(creel):
+    """The command line is no document; a process file is one, and config.json is not it."""
+    with creel.running() as name:
+        told(creel.run("exec", name, "nosuch", log=True), 5001, 'exec: "nosuch"',
+             engines=["executable file not found"])
+        told(creel.run("exec", "--cwd", "/nonexistent", name, "/bin/probe", "true", log=True), 5012,
+             "chdir to `/nonexistent`", engines=["no such file or directory"])
+        file = creel.directory / "process.json"
+        file.write_text('{\n"cwd": "/",\n"user": {"uid": 0, "gid": 0},\n'
+                        '"args": [\n"nosuch"]}\n')
+        record = creel.run("exec", "--process", file, name, log=True).error
+        assert (record["file"], record["line"], record["pointer"]) == (str(file), 5, "/args/0")
+        assert f"({file}:5 /args/0)" in record["msg"]
+        file.write_text('{\n"cwd": "/",\n"user": {"uid": 0,\n "gid": 0,\n'
+                        ' "additionalGids": [-1]},\n"args": ["/bin/probe"]}\n')
+        record = creel.run("exec", "--process", file, name, log=True).error
+        assert (record["file"], record["line"], record["pointer"]) == (
+            str(file), 5, "/user/additionalGids/0")
