@@ -3,6 +3,7 @@
 #pragma once
 
 #include <creel/compiler.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct error;
@@ -24,9 +25,9 @@ struct monitor {
  */
 int monitor_block_signals(struct error *err) must_check;
 
-/* Gives the process's terminal CONSOLE the size of ours, if we have one: before its program runs,
- * which may look at once. */
-void monitor_copy_size(int console);
+/* The size of our own terminal, if we have one: what the process's is made with, since its program
+ * may look at once. */
+void monitor_own_size(uint16_t *height, uint16_t *width);
 
 /*
  * Until the process ends: 128+n or its exit code in *EXIT_CODE.  The terminal is restored on every

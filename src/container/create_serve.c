@@ -13,7 +13,6 @@
 #include <creel/fd.h>
 #include <creel/idmap.h>
 #include <creel/log.h>
-#include <creel/monitor.h>
 #include <creel/oom.h>
 #include <creel/process.h>
 #include <creel/seccomp_agent.h>
@@ -93,7 +92,6 @@ int create_take_console(struct create *create, int *fd, struct error *err)
 	if (create->options->console_socket)
 		return terminal_send(create->options->console_socket, *fd, err);
 	create->console = take_fd(fd);
-	monitor_copy_size(create->console);
 	return 0;
 }
 

@@ -196,7 +196,6 @@ static int receive(struct exec *exec, struct message *message, struct error *err
 				return -1;
 		} else if (message->kind == MESSAGE_CONSOLE) {
 			exec->console = take_fd(&fd);
-			monitor_copy_size(exec->console);
 		} else if (message->kind == MESSAGE_LISTENER) {
 			if (exec_pass_listener(exec, message->number, err) < 0)
 				return -1;
@@ -379,6 +378,8 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	struct oom_mark mark;
 
 	oom_mark(exec->runtime, cgroup, &mark);
+	if (exec->process.terminal && !exec->options->detach && !exec->options->console_socket)
+		monitor_own_size(&exec->process.height, &exec->process.width);
 	if (spawn_stage(exec, err) < 0)
 		return -1;
 	if (start(exec, err) < 0) {

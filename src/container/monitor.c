@@ -72,14 +72,31 @@ static bool is_forwarded(int signal)
 	return signal != SIGCHLD && signal != SIGWINCH && signal != SIGURG && signal != SIGPIPE;
 }
 
-void monitor_copy_size(int console)
+/* The first of our standard streams that is a terminal, or -1. */
+static int own_terminal(void)
 {
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (!isatty(fd))
-			continue;
-		terminal_copy_size(fd, console);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (isatty(fd))
+			return fd;
+	return -1;
+}
+
+void monitor_own_size(uint16_t *height, uint16_t *width)
+{
+	struct winsize size;
+
+	if (ioctl(own_terminal(), TIOCGWINSZ, &size) < 0)
 		return;
-	}
+	*height = size.ws_row;
+	*width = size.ws_col;
+}
+
+static void copy_size(const struct monitor *monitor)
+{
+	int own = own_terminal();
+
+	if (own >= 0 && monitor->console >= 0)
+		terminal_copy_size(own, monitor->console);
 }
 
 /* The shell has given us the terminal back: in its own mode, and perhaps in another size. */
@@ -90,8 +107,7 @@ static void come_back(const struct monitor *monitor, bool raw)
 
 	if (raw && terminal_raw(STDIN_FILENO, &now, &err) < 0)
 		error_ignore(&err, "without raw mode the terminal still works");
-	if (monitor->console >= 0)
-		monitor_copy_size(monitor->console);
+	copy_size(monitor);
 }
 
 static void take_signals(const struct monitor *monitor, bool raw)
@@ -105,7 +121,7 @@ static void take_signals(const struct monitor *monitor, bool raw)
 		if (signal == SIGCONT)
 			come_back(monitor, raw);
 		if (signal == SIGWINCH && monitor->console >= 0)
-			monitor_copy_size(monitor->console);
+			copy_size(monitor);
 		else if (is_forwarded(signal) && process_signal(monitor->pidfd, signal, &err) < 0)
 			error_ignore(&err, "the process ended before the signal came");
 	}
@@ -323,7 +339,8 @@ static int watch_terminal(struct monitor *monitor, struct error *err)
 
 	if (fcntl(monitor->console, F_SETFL, O_NONBLOCK) < 0)
 		return error_system(err, errno, "cannot prepare the terminal for relaying");
-	monitor_copy_size(monitor->console);
+	/* It may have changed since the terminal was made. */
+	copy_size(monitor);
 	/* In the background this stops us until we are brought to the foreground. */
 	if (isatty(STDIN_FILENO)) {
 		raw = terminal_raw(STDIN_FILENO, &saved, &no_terminal) == 0;

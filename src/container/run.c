@@ -136,6 +136,9 @@ int verb_run(struct runtime *runtime, const struct run_options *options, int *ex
 			return -1;
 	}
 	result = create_load(&create, runtime, &options->create, err);
+	if (result == 0 && create.plan.process.terminal && !options->create.detach &&
+	    !options->create.console_socket)
+		monitor_own_size(&create.plan.process.height, &create.plan.process.width);
 	if (result == 0)
 		result = create_run(&create, err);
 	if (result == 0)

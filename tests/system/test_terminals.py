@@ -320,7 +320,7 @@ def drained(master, size):
 def test_speed(creel, root, record_property):
     """Through the container's pty and ours, against one plain pty: each byte is copied twice as
     often, by processors that others use too, so half of half is asked for."""
-    size = int(os.environ.get("CREEL_TERMINAL_MIB", "64")) * MIB
+    size = int(os.environ.get("CREEL_TERMINAL_MIB", "32")) * MIB
     words = ["head", "-c", str(size), "/dev/zero"]
     with Terminal() as terminal:
         command = subprocess.Popen([creel.programs["/bin/busybox"], *words], stdout=terminal.slave,
