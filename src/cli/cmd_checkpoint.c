@@ -70,6 +70,7 @@ static int run(struct cli *cli, struct error *err)
 const struct command command_checkpoint = {
 	.name = "checkpoint",
 	.arguments = "ID",
+	.words = { WORDS_IDS },
 	.purpose = "Save the processes of a container in files",
 	.example = "creel checkpoint --image-path /var/tmp/web web\n"
 		   "creel delete web\n"

@@ -241,18 +241,15 @@ static void put_map(struct writer *out, const char *key, const struct idmap *map
 	end(out);
 }
 
-static void put_namespaces(struct writer *out, const struct plan *plan)
+static void put_namespaces(struct writer *out, const struct plan_namespaces *namespaces)
 {
-	const struct plan_namespaces *namespaces = &plan->namespaces;
-
 	begin_object(out, "namespaces");
 	begin_list(out, "create");
-	for (const struct bit_name *name = clone_names; name->name; name++) {
-		if (!(namespaces->create & name->bit))
-			continue;
+	for (size_t i = 0; i < namespaces->makes_n; i++) {
 		json_write_object(out->w);
-		put_text(out, "type", name->name);
-		put_text(out, "where", namespace_pointer(out->arena, plan->config, name->name));
+		put_text(out, "type",
+			 bits_text(out->arena, clone_names, namespaces->makes[i].flag));
+		put_text(out, "where", namespaces->makes[i].where);
 		end(out);
 	}
 	end(out);
@@ -529,7 +526,7 @@ const char *plan_json(struct arena *arena, const struct plan *plan,
 	put_text(&out, "id", plan->id);
 	put_text(&out, "bundle", plan->bundle);
 	put_process(&out, plan);
-	put_namespaces(&out, plan);
+	put_namespaces(&out, &plan->namespaces);
 	put_names(&out, plan);
 	put_files(&out, plan);
 	put_cgroup(&out, plan);

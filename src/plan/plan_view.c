@@ -291,10 +291,9 @@ static void view_namespaces(struct view *view)
 	const struct plan_namespaces *namespaces = &view->plan->namespaces;
 
 	section_begin(view, "Namespaces");
-	for (const struct bit_name *name = clone_names; name->name; name++)
-		if (namespaces->create & name->bit)
-			row(view, name->name, "new",
-			    namespace_pointer(view->arena, view->plan->config, name->name));
+	for (size_t i = 0; i < namespaces->makes_n; i++)
+		row(view, bits_text(view->arena, clone_names, namespaces->makes[i].flag), "new",
+		    namespaces->makes[i].where);
 	for (size_t i = 0; i < namespaces->joins_n; i++)
 		row(view, bits_text(view->arena, clone_names, namespaces->joins[i].flag),
 		    namespaces->joins[i].path, namespaces->joins[i].where);

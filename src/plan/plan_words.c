@@ -152,16 +152,3 @@ struct strings capability_list(struct arena *arena, uint64_t set)
 				    i < names.n ? names.items[i] : text_format(arena, "%zu", i));
 	return list;
 }
-
-const char *namespace_pointer(struct arena *arena, const struct oci_config *config,
-			      const char *name)
-{
-	const struct oci_linux *oci_linux = config->linux;
-
-	for (size_t i = 0; oci_linux && i < oci_linux->namespaces.n; i++)
-		if (text_equal(name_of(oci_namespace_names,
-				       (int)oci_linux->namespaces.items[i].type.value),
-			       name))
-			return pointer_index(arena, "/linux/namespaces", i);
-	return NULL;
-}

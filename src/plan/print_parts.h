@@ -43,6 +43,3 @@ const char *ranges_text(struct arena *arena, const struct idmap_range *ranges, s
 const char *mount_verb(enum mount_kind kind);
 /* "CAP_CHOWN" for each bit of SET, in the kernel's order; a number for one that has no name. */
 struct strings capability_list(struct arena *arena, uint64_t set);
-/* The place of the namespace that is called NAME; NULL when nobody asked for it. */
-const char *namespace_pointer(struct arena *arena, const struct oci_config *config,
-			      const char *name);
