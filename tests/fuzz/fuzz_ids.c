@@ -7,6 +7,7 @@
 
 #include <creel/become.h>
 #include <creel/error.h>
+#include <creel/probe.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -86,6 +87,19 @@ static void find_home(struct arena *arena, const char *text, size_t size)
 	must(strcmp(found, expected_home(text, home, size + 8) ? home : "HOME=/") == 0);
 }
 
+/* What `check` says of the same table: whole ranges of the user's own lines. */
+static void find_ranges(struct arena *arena, const char *text, size_t size)
+{
+	struct probe_ranges ranges = probe_subids(arena, "/etc/subuid", UID);
+	size_t lines = 1;
+
+	for (size_t i = 0; i < size; i++)
+		lines += text[i] == '\n';
+	must(ranges.n <= lines);
+	for (size_t i = 0; i < ranges.n; i++)
+		must(ranges.items[i].first <= UINT32_MAX && ranges.items[i].count <= UINT32_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_arena arena = { 0 };
@@ -100,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_file("/etc/passwd", host, host_size);
 	fake_file("/etc/subuid", subids, subids_size);
 	find_home(&arena, image, image_size);
+	find_ranges(&arena, subids, subids_size);
 	for (size_t room = sizeof(text); room > 16; room /= 2) {
 		memset(text, 'x', sizeof(text));
 		idmap_describe_subids("/etc/subuid", UID, text, room);

@@ -8,6 +8,7 @@
 #include <creel/error.h>
 #include <creel/json.h>
 #include <creel/log.h>
+#include <creel/table.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -102,6 +103,29 @@ static void log_final(struct arena *arena, struct bytes *bytes, bool json)
 		check_line(text, logged(text));
 }
 
+/* The tables of `list`, `ps` and `stats`. */
+static void check_table(struct arena *arena, const char *text)
+{
+	static const struct table_column columns[] = { { .head = "A" },
+						       { .head = "B", .right = true } };
+	struct table table = { .arena = arena, .columns = columns, .columns_n = 2 };
+	const char *printed;
+	size_t lines = 0;
+
+	TABLE_ADD(&table, text, "1");
+	TABLE_ADD(&table, "2", text);
+	printed = table_text(&table);
+	for (const char *at = printed; *at;) {
+		size_t n = text_utf8(at);
+
+		must(n > 0 && (*at == '\n' || ((unsigned char)*at >= 0x20 && *at != 0x7f)));
+		must(n != 2 || (unsigned char)at[0] != 0xc2 || (unsigned char)at[1] >= 0xa0);
+		lines += *at == '\n';
+		at += n;
+	}
+	must(lines == 3);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char text[LOG_MAX];
@@ -119,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	message = take_rest(&arena, &bytes, &size);
+	check_table(&arena, message);
 	log_record((enum log_level)(choice >> 2 & 3), "%s", message);
 	size = logged(text);
 	check_line(text, size);
