@@ -32,6 +32,7 @@ struct become {
 	 * are that process already.
 	 */
 	pid_t *born;
+	bool unattended;	       /* it need not introduce itself */
 	int start_socket;	       /* what it needs beside the channel, or -1 */
 	struct strings env;	       /* process->env, and HOME: become_find_home() */
 	const char *program;	       /* found by become_find_program() */

@@ -59,7 +59,7 @@ struct create {
 	bool made_rdt;
 	bool unit_asked;     /* systemd was asked for the unit: it may exist */
 	bool unit_silent;    /* and did not answer in time */
-	bool started;	     /* `run`: START waits in the channel for I */
+	bool started;	     /* by START that was sent early: I has said EXEC */
 	struct oom_mark oom; /* of a foreground `run`, before the program */
 	bool dead;	     /* delete: the init is gone, so a namespace need not be killed twice */
 	bool leftover; /* an undo failed: the state directory stays, so that delete can try again */
@@ -99,6 +99,8 @@ bool create_needs_stage(const struct create *create);
  * there already with nothing but what it may keep (CVE-2016-9962).
  */
 bool create_is_born_late(const struct create *create);
+/* Whether START is sent while I is still at work: I then says nothing before EXEC. */
+bool create_starts_early(const struct create *create);
 /* The clone3(2) flags that I is born with. */
 uint64_t create_clone_flags(const struct create *create);
 /* Says which namespace it was when process_spawn() with FLAGS failed, and where it is asked for;

@@ -31,7 +31,9 @@ struct exec {
 	int pidfd;
 	int console;
 	bool console_taken;
-	bool started; /* START waits in the channel */
+	/* P has nothing to do for the process once it is known to work: it executes its program
+	 * without asking. */
+	bool unattended;
 };
 
 /* Opens the container (locked shared), reads the record, plans the process. */

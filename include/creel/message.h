@@ -17,7 +17,8 @@
  *channel
  *
  *	start: START ----------------------------------------------> startContainer hooks
- *	(`run` sends START as soon as the limits are set: it waits in the channel for I)
+ *	(`run` without hooks sends START as soon as the limits are set: it waits in the channel for
+ *	I, which does not say READY then)
  *	     <---------------------------------------- EXEC          execve
  *	     end of file: it worked; ERROR: it did not
  *

@@ -68,9 +68,10 @@ static int let_go(struct become *become, bool first, struct error *err)
 
 static int begin(struct become *become, struct error *err)
 {
-	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
-	    message_send(become->channel, MESSAGE_INIT, 0, -1, err) < 0 ||
-	    message_expect(become->channel, MESSAGE_GO, -1, err) < 0)
+	if (process_die_with_parent(SIGKILL, 0, err) < 0)
+		return -1;
+	if (!become->unattended && (message_send(become->channel, MESSAGE_INIT, 0, -1, err) < 0 ||
+				    message_expect(become->channel, MESSAGE_GO, -1, err) < 0))
 		return -1;
 	if (setsid() < 0)
 		return error_system(err, errno, "cannot start a session");

@@ -57,21 +57,29 @@ int create_undo_published(struct create *create, struct error *err)
 	return 0;
 }
 
+/* Hooks make P and I wait for each other, and decide what a failure means. */
+bool create_starts_early(const struct create *create)
+{
+	return create->options->start_now && !create_is_born_late(create) && !create->plan.notify &&
+	       !create->seccomp.program.notify && !create->config.hooks &&
+	       become_limits_itself(&create->plan.process, &create->seccomp,
+				    &create->runtime->facts);
+}
+
 /*
  * `run` is done before I is, on the other core: START then waits in the channel for I, and not I
  * for a wake-up of P.  Not where P still has something to say to I, or something to do for it.
  */
-static bool can_start_early(const struct create *create)
+static int start_early(struct create *create, struct error *err)
 {
-	const struct oci_hooks *hooks = create->config.hooks;
-
-	return create->options->start_now && !create_is_born_late(create) && !create->plan.notify &&
-	       !create->seccomp.program.notify &&
-	       become_limits_itself(&create->plan.process, &create->seccomp,
-				    &create->runtime->facts) &&
-	       !create_has_hooks(hooks, OCI_HOOK_PRESTART) &&
-	       !create_has_hooks(hooks, OCI_HOOK_CREATE_RUNTIME) &&
-	       !create_has_hooks(hooks, OCI_HOOK_CREATE_CONTAINER);
+	if (!create->options->detach)
+		oom_mark(create->runtime, create->container.state.cgroup, &create->oom);
+	if (publish(create, err) < 0 ||
+	    message_send(create->channel, MESSAGE_START, 0, -1, err) < 0 ||
+	    create_serve(create, MESSAGE_EXEC, err) < 0)
+		return -1;
+	create->started = true;
+	return 0;
 }
 
 int create_make_inside(struct create *create, struct error *err)
@@ -79,21 +87,10 @@ int create_make_inside(struct create *create, struct error *err)
 	if (create_save_exec_record(create, err) < 0 ||
 	    state_prepare(create->container.dir, &create->container.state, err) < 0)
 		return -1;
-	if (can_start_early(create)) {
-		if (!create->options->detach)
-			oom_mark(create->runtime, create->container.state.cgroup, &create->oom);
-		if (publish(create, err) < 0)
-			return -1;
-		create->started = message_send(create->channel, MESSAGE_START, 0, -1, err) == 0;
-		if (!create->started && err->errnum != EPIPE)
-			return -1;
-		if (!create->started)
-			error_ignore(err, "it has ended, and its last words say why");
-	}
+	if (create_starts_early(create))
+		return start_early(create, err);
 	if (create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;
-	if (create->started)
-		return 0;
 	return become_set_limits(create->init, &create->plan.process, &create->runtime->facts, err);
 }
 

@@ -107,16 +107,21 @@ static int walk(struct exec *exec, struct error *err)
 	return exec->namespaces ? namespace_join_process(exec->init_fd, exec->namespaces, err) : 0;
 }
 
+static int wait_for_start(struct exec *exec, struct error *err)
+{
+	if (!exec->unattended && (message_send(exec->peer, MESSAGE_READY, 0, -1, err) < 0 ||
+				  message_expect(exec->peer, MESSAGE_START, -1, err) < 0))
+		return -1;
+	return process_die_with_parent(0, 0, err);
+}
+
 static void never_returns stage(struct exec *exec)
 {
 	struct error err = { 0 };
 
 	message_log_to(&exec->peer);
 	signal(SIGPIPE, SIG_IGN);
-	if (walk(exec, &err) < 0 || prepare(exec, &err) < 0 ||
-	    message_send(exec->peer, MESSAGE_READY, 0, -1, &err) < 0 ||
-	    message_expect(exec->peer, MESSAGE_START, -1, &err) < 0 ||
-	    process_die_with_parent(0, 0, &err) < 0 ||
+	if (walk(exec, &err) < 0 || prepare(exec, &err) < 0 || wait_for_start(exec, &err) < 0 ||
 	    become_program(&exec->become, exec->peer, &err) < 0)
 		message_send_error(exec->peer, &err);
 	_exit(255);
@@ -167,7 +172,7 @@ static int wait_for_birth(struct exec *exec, struct error *err)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_system(err, errno, "cannot wait for the process in the container");
-	return n == 0 || fds[0].revents ? 0 : not_born(err);
+	return n == 0 || fds[0].revents || *exec->born > 0 ? 0 : not_born(err);
 }
 
 static int receive(struct exec *exec, struct message *message, struct error *err)
@@ -240,56 +245,51 @@ static int publish(struct exec *exec, struct error *err)
 	return file_replace_path(exec->options->pid_file, text, (size_t)n, 0644, err);
 }
 
-/*
- * What the process waits for, before it asks: it finds it in the channel and need not wait for a
- * wake-up of P.  START only where P has nothing to do for the process once that is known to work.
- */
-static int send_early(struct exec *exec, struct error *err)
+/* Decided before the process is there, which has to know it as well. */
+static bool is_unattended(const struct exec *exec)
 {
 	const struct exec_options *options = exec->options;
 
-	if (become_needs_tuning(&exec->process))
-		return 0;
-	if (message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0)
-		return -1;
-	exec->started = !options->pid_file && !options->pidfd_socket &&
-			!exec->seccomp.program.notify &&
-			become_limits_itself(&exec->process, &exec->seccomp, &exec->runtime->facts);
-	return exec->started ? message_send(exec->channel, MESSAGE_START, 0, -1, err) : 0;
+	return !options->pid_file && !options->pidfd_socket && !exec->seccomp.program.notify &&
+	       !become_needs_tuning(&exec->process) &&
+	       become_limits_itself(&exec->process, &exec->seccomp, &exec->runtime->facts);
 }
 
-static int send_late(struct exec *exec, struct error *err)
+/* Only now has the process a pid; its stage has ended. */
+static int meet(struct exec *exec, struct error *err)
 {
-	if (exec->started)
-		return 0;
-	if (become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
+	int status;
+
+	exec->pid = *exec->born;
+	exec->pidfd = process_open(exec->pid, err);
+	if (exec->pidfd < 0)
+		return -1;
+	return process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ? -1 : 0;
+}
+
+static int attend(struct exec *exec, struct error *err)
+{
+	struct message message;
+
+	if (expect(exec, MESSAGE_INIT, &message, err) < 0 || meet(exec, err) < 0 ||
+	    become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
+	    message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0 ||
+	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
+	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
 	    publish(exec, err) < 0)
 		return -1;
 	return message_send(exec->channel, MESSAGE_START, 0, -1, err);
 }
 
-static int tune(struct exec *exec, struct error *err)
-{
-	if (!become_needs_tuning(&exec->process))
-		return 0;
-	if (become_tune_newborn(exec->pid, &exec->process, err) < 0)
-		return -1;
-	return message_send(exec->channel, MESSAGE_GO, 0, -1, err);
-}
-
 static int start(struct exec *exec, struct error *err)
 {
 	struct message message;
-	int status;
 
-	if (send_early(exec, err) < 0 || expect(exec, MESSAGE_INIT, &message, err) < 0)
+	if (!exec->unattended && attend(exec, err) < 0)
 		return -1;
-	exec->pid = *exec->born;
-	exec->pidfd = process_open(exec->pid, err);
-	if (exec->pidfd < 0 || tune(exec, err) < 0 ||
-	    process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ||
-	    expect(exec, MESSAGE_READY, &message, err) < 0 || send_late(exec, err) < 0 ||
-	    expect(exec, MESSAGE_EXEC, &message, err) < 0)
+	if (expect(exec, MESSAGE_EXEC, &message, err) < 0)
+		return -1;
+	if (exec->unattended && meet(exec, err) < 0)
 		return -1;
 
 	int got = receive(exec, &message, err);
@@ -317,6 +317,7 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	exec->peer = ends[1];
 	exec->become.channel = exec->peer;
 	exec->become.born = exec->born;
+	exec->become.unattended = exec->unattended = is_unattended(exec);
 
 	const struct spawn spawn = {
 		.cgroup = exec->unit_sub ? -1 : exec->cgroup,

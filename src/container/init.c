@@ -274,7 +274,8 @@ static int wait_for_start(struct init *init, struct error *err)
 {
 	struct create *create = init->create;
 
-	if (message_send(init->channel, MESSAGE_READY, 0, -1, err) < 0)
+	if (!create_starts_early(create) &&
+	    message_send(init->channel, MESSAGE_READY, 0, -1, err) < 0)
 		return -1;
 	if (create->options->start_now) {
 		if (message_expect(init->channel, MESSAGE_START, -1, err) < 0 ||

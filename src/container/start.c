@@ -59,7 +59,7 @@ static int check_executed(const struct start *start, struct error *err)
 int start_init(const struct start *start, struct error *err)
 {
 	int control = start->control;
-	bool executes = false, hooks = false;
+	bool executes = start->told, hooks = false;
 
 	if (!start->told && message_send(control, MESSAGE_START, 0, -1, err) < 0)
 		return -1;
