@@ -182,10 +182,9 @@ int plan_make(struct arena *arena, const struct oci_config *config,
 /*
  * All that is wrong with the document TREE, for `creel check`: every error that schema_parse() and
  * plan_make() would stop at, and what is no error but hardly meant so.  CONFIG and PLAN receive
- * what could be made of it; true when the plan is whole, with all errors of the document left out
- * of it.
+ * what could be made of it: where there are errors some of the plan is missing, its texts too.
  */
-bool plan_collect(struct arena *arena, const struct json *tree, const struct plan_request *request,
+void plan_collect(struct arena *arena, const struct json *tree, const struct plan_request *request,
 		  const struct facts *facts, struct oci_config *config, struct plan *plan,
 		  struct findings *findings);
 

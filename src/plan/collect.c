@@ -27,7 +27,7 @@ static void collect_filter(const struct input *input, struct findings *findings)
 		findings_add(findings, FINDING_ERROR, &err);
 }
 
-bool plan_collect(struct arena *arena, const struct json *tree, const struct plan_request *request,
+void plan_collect(struct arena *arena, const struct json *tree, const struct plan_request *request,
 		  const struct facts *facts, struct oci_config *config, struct plan *plan,
 		  struct findings *findings)
 {
@@ -45,7 +45,7 @@ bool plan_collect(struct arena *arena, const struct json *tree, const struct pla
 	collecting.findings = findings;
 	schema_collect(&oci_config_schema, arena, tree, config, findings);
 	if (tree->type != JSON_OBJECT)
-		return false;
+		return;
 	input.linux = config->linux ? config->linux : &no_linux;
 	suspect_config(&input, findings);
 	suspect_mounts(&input, findings);
@@ -55,11 +55,8 @@ bool plan_collect(struct arena *arena, const struct json *tree, const struct pla
 		findings_say(findings, FINDING_NOTE, "/linux",
 			     "what depends on namespaces and ids is not checked until their "
 			     "errors are mended");
-		return false;
+		return;
 	}
-	if (plan_make(arena, config, &collecting, facts, plan, &err) < 0) {
+	if (plan_make(arena, config, &collecting, facts, plan, &err) < 0)
 		findings_add(findings, FINDING_ERROR, &err);
-		return false;
-	}
-	return config->root && config->process;
 }
