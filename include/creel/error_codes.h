@@ -150,6 +150,9 @@ enum crl {
 	CRL_HOOK_MISSING = 5503,
 	CRL_SETUP_DIED = 5600,
 	CRL_SETUP_TIMEOUT = 5601,
+
+	/* Checkpoint and restore. */
+	CRL_CRIU = 5700,
 };
 
 /* What there is to say about one code.  No text is NULL; lists have one item a line. */

@@ -18,7 +18,8 @@ const struct error_theme error_themes[] = {
 	{ 5200, 5299, "Cgroups" },
 	{ 5300, 5399, "Namespaces and ids" },
 	{ 5400, 5499, "Settings of the process" },
-	{ 5500, 5999, "Hooks and the course of a command" },
+	{ 5500, 5699, "Hooks and the course of a command" },
+	{ 5700, 5799, "Checkpoint and restore" },
 };
 
 const size_t error_themes_n = ARRAY_SIZE(error_themes);

@@ -281,6 +281,20 @@ const struct error_page error_pages_process[] = {
 	    .example = "the container's process said nothing for 5000 ms: connection timed out "
 		       "[CRL-5601]",
 	},
+	{
+	    .code = CRL_CRIU,
+	    .title = "CRIU failed",
+	    .meaning = "CRIU, which does the work of checkpoint and restore, gave up.  Its first "
+		       "errors are in the message, and its whole log is kept where the hint says.",
+	    .causes = "an open TCP connection without --tcp-established, a file lock without "
+		      "--file-locks, a terminal without --shell-job\n"
+		      "a kernel that lacks what CRIU needs\n"
+		      "at restore: a file or a mount that is not there any more",
+	    .action = "read the log that the hint names\n"
+		      "`criu check` says what this kernel lacks",
+	    .example = "criu could not do it: inet: Connected TCP socket, consider using "
+		       "--tcp-established option [CRL-5700]",
+	},
 };
 
 const size_t error_pages_process_n = ARRAY_SIZE(error_pages_process);

@@ -52,7 +52,7 @@ int criu_find(struct error *err)
 
 	if (fd >= 0)
 		return fd;
-	error_unsupported(err, "criu is not installed");
+	error_coded(err, CRL_LIBRARY, error_unsupported(err, "criu is not installed"));
 	return error_hint(err, "checkpoint and restore are the work of CRIU: install the package "
 			       "criu (creel looks in /usr/sbin, /usr/bin and below /usr/local)");
 }
@@ -248,7 +248,7 @@ static int add_log(struct arena *arena, const struct criu_request *request, cons
 	}
 	if (text && !err->hint[0])
 		error_hint(err, "the whole log is %s/%s", log_path, request->log_file);
-	return -1;
+	return error_code(err, CRL_CRIU);
 }
 
 enum served {
