@@ -22,10 +22,11 @@ struct facts {
 	bool systemd;	     /* /run/systemd/system exists: systemd is the init here */
 	bool apparmor;	     /* enabled in this kernel */
 	bool selinux;
-	int cap_last;			   /* the last capability that this kernel knows */
-	uint64_t caps_bounding;		   /* our own bounding set: nobody below can have more */
-	char *cgroup_mount;		   /* where cgroup2 is mounted, or NULL */
-	char *cgroup_own;		   /* our own cgroup in it ("/user.slice/..."), or NULL */
+	int cap_last; /* the last capability that this kernel knows */
+	uint64_t
+	    caps_bounding;  /* our own bounding set: nobody in our user namespace can have more */
+	char *cgroup_mount; /* where cgroup2 is mounted, or NULL */
+	char *cgroup_own;   /* our own cgroup in it ("/user.slice/..."), or NULL */
 	struct strings cgroup_controllers; /* of the cgroup2 root */
 	char *xdg_runtime_dir;		   /* not empty, or NULL */
 	uint64_t rlimit_hard[16];	   /* our own hard limits, by RLIMIT_* */

@@ -100,12 +100,14 @@ static uint64_t capability_mask(const struct target *to, const struct strings *l
 {
 	const struct facts *facts = to->context->facts;
 	uint64_t known = facts->cap_last >= 63 ? UINT64_MAX : (1ULL << (facts->cap_last + 1)) - 1;
+	/* Who enters a user namespace has everything in it (user_namespaces(7)). */
+	uint64_t ours = to->context->new_user_namespace ? UINT64_MAX : facts->caps_bounding;
 	uint64_t mask = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
 		uint64_t bit = plan_capability(list->items[i]);
 
-		if (bit & known & facts->caps_bounding)
+		if (bit & known & ours)
 			mask |= bit;
 		else
 			add_name(to->arena, ignored, list->items[i]);

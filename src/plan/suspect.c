@@ -59,7 +59,8 @@ static void suspect_capability(const struct input *input, struct findings *findi
 	} else if (facts->cap_last < 63 && bit >> (facts->cap_last + 1)) {
 		findings_say(findings, FINDING_WARNING, where,
 			     "this kernel does not know %s, so nobody gets it", name);
-	} else if (!(bit & facts->caps_bounding)) {
+	} else if (!(bit & facts->caps_bounding) &&
+		   !namespace_entry(input->linux, OCI_NAMESPACE_USER)) {
 		finding = findings_say(findings, FINDING_WARNING, where,
 				       "%s is not in our own bounding set, so the container does "
 				       "not get it",

@@ -147,6 +147,27 @@ static void test_capability_names(void **state)
 	assert_int_equal(plan_capability("SYS_ADMIN"), 0);
 }
 
+/* Our bounding set ends at our own user namespace: in another one everything can be given. */
+static void test_capabilities_that_we_lack(void **state)
+{
+	const struct facts poor = { .can_set_groups = true, .cap_last = 40, .caps_bounding = 1 };
+	struct plan_process_context context = { .facts = &poor, .where = "" };
+
+	(void)state;
+	for (int userns = 0; userns < 2; userns++) {
+		struct fixture fixture = { 0 };
+
+		context.new_user_namespace = userns;
+		assert_int_equal(plan(&fixture,
+				      "{ " USER ", \"capabilities\": { \"bounding\": "
+						"[\"CAP_CHOWN\", \"CAP_SYS_ADMIN\"] } }",
+				      &context),
+				 0);
+		assert_int_equal(fixture.plan.caps.bounding, userns ? 1 | 1 << 21 : 1);
+		arena_free(&fixture.arena);
+	}
+}
+
 static void test_linux_part(void **state)
 {
 	auto_arena arena = { 0 };
@@ -177,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_affinity),
 		cmocka_unit_test(test_groups_are_denied_where_setgroups_is),
 		cmocka_unit_test(test_capability_names),
+		cmocka_unit_test(test_capabilities_that_we_lack),
 		cmocka_unit_test(test_linux_part),
 	};
 

@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import tempfile
 
+import credentials
 import harness
 import pytest
 
@@ -59,6 +60,13 @@ def test_exec(creel):
         assert creel.ok("exec", name, *sections).json()["label"]["current"] == LABEL
         given = creel.ok("exec", "--process-label", OTHER, name, *sections).json()
         assert given["label"]["current"] == OTHER
+
+
+def test_credentials(creel):
+    """The whole matrix, with a label."""
+    count, wrong = credentials.check(creel, ("selinuxLabel", LABEL, LABEL))
+    assert count == 2 * 72
+    assert not wrong, "\n".join(wrong)
 
 
 def test_confined(creel):
