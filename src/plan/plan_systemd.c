@@ -218,6 +218,8 @@ static int plan_annotation(const struct input *input, const struct string_pair *
 	if (strlen(name) < 3 || name[strspn(name, LETTERS)] != '\0')
 		return error_config_at(err, where, "\"%s\" is not the name of a property", name);
 	property = plan_property(input->arena, plan, name, "", NULL, where);
+	if (!property)
+		return 0; /* without systemd nobody asks for it */
 	if (!plan_property_parse(input->arena, pair->value, property))
 		return error_config_at(
 		    err, where,
@@ -277,6 +279,7 @@ static const char *device_access(struct arena *arena, unsigned int access)
  */
 void plan_systemd_devices(struct arena *arena, struct plan_cgroup *plan)
 {
+	struct systemd_property *property;
 	struct systemd_property list = { .name = "DeviceAllow", .signature = "a(ss)" };
 	size_t first = 0;
 
@@ -300,6 +303,8 @@ void plan_systemd_devices(struct arena *arena, struct plan_cgroup *plan)
 	plan_property(arena, plan, "DevicePolicy", "s", "strict", "/linux/resources/devices");
 	/* An empty list first: it clears what the unit has. */
 	plan_property(arena, plan, "DeviceAllow", "a(ss)", NULL, "/linux/resources/devices");
-	plan_property(arena, plan, list.name, list.signature, NULL, "/linux/resources/devices")
-	    ->values = list.values;
+	property =
+	    plan_property(arena, plan, list.name, list.signature, NULL, "/linux/resources/devices");
+	if (property)
+		property->values = list.values;
 }
