@@ -120,8 +120,9 @@ bool criu_is_there(void);
 int criu_exec(int program, int peer, const int *keep, size_t n, struct error *err);
 #define CRIU_FIRST_FD 4
 
-/* Starts it as our child, for dumps. */
-int criu_start(struct criu *criu, struct error *err) must_check;
+/* Starts it as our child, for dumps; with CGROUP, if it is not -1, as the root of a cgroup namespace
+ * of its own. */
+int criu_start(struct criu *criu, int cgroup, struct error *err) must_check;
 
 /*
  * Called for each notification; FD is the descriptor that came with it, or -1, and stays the

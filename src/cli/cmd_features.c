@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <string.h>
 
+#include <creel/criu.h>
 #include <creel/error.h>
 #include <creel/json.h>
 #include <creel/oci_config.h>
@@ -45,6 +46,7 @@ static const struct option_row features_rows[] = {
 
 /* An annotation that changes what creel does must not come from the user of an engine. */
 static const char *const unsafe_annotations[] = {
+	"org.criu.config",
 	"org.systemd.property.",
 	"run.creel.memory.oom.group",
 	"run.oci.keep_original_groups",
@@ -95,16 +97,21 @@ static struct oci_features_seccomp seccomp_features(struct arena *arena)
 
 static struct string_map annotations(struct arena *arena)
 {
-	struct string_pair *pairs = arena_array(arena, 3, sizeof(*pairs));
+	struct string_pair *pairs = arena_array(arena, 4, sizeof(*pairs));
 
 	pairs[0] =
 	    (struct string_pair){ arena_strdup(arena, "io.github.seccomp.libseccomp.version"),
 				  arena_strdup(arena, version_of_libseccomp(arena)) };
-	pairs[1] = (struct string_pair){ arena_strdup(arena, "run.creel.commit"),
+	/* The name that engines look for. */
+	pairs[1] = (struct string_pair){
+		arena_strdup(arena, "org.opencontainers.runc.checkpoint.enabled"),
+		arena_strdup(arena, criu_is_there() ? "true" : "false")
+	};
+	pairs[2] = (struct string_pair){ arena_strdup(arena, "run.creel.commit"),
 					 arena_strdup(arena, CREEL_COMMIT) };
-	pairs[2] = (struct string_pair){ arena_strdup(arena, "run.creel.version"),
+	pairs[3] = (struct string_pair){ arena_strdup(arena, "run.creel.version"),
 					 arena_strdup(arena, CREEL_VERSION) };
-	return (struct string_map){ .items = pairs, .n = 3 };
+	return (struct string_map){ .items = pairs, .n = 4 };
 }
 
 static const char *document(struct arena *arena, struct oci_features_linux *linux_part)

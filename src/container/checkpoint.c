@@ -172,7 +172,7 @@ static int fill(struct checkpoint *checkpoint, struct error *err)
 		.track_memory = options->pre_dump || options->criu.parent_path,
 		.cgroups = options->criu.cgroups.set
 			       ? (enum criu_cgroups)options->criu.cgroups.value
-			       : CRIU_CGROUPS_SOFT,
+			       : CRIU_CGROUPS_IGNORE,
 	};
 	if (state->cgroup && runtime->facts.cgroup_mount)
 		request->freeze_cgroup = text_format(
@@ -210,6 +210,17 @@ static void wait_for_end(struct checkpoint *checkpoint)
 			    checkpoint->pid);
 }
 
+/*
+ * To look at cgroups CRIU mounts them; in the first cgroup namespace that resets the options of the
+ * host's own mount (nsdelegate).  A namespace with the same root is as good to look from.
+ */
+static int start_criu(struct checkpoint *checkpoint, struct error *err)
+{
+	bool looks = checkpoint->request.cgroups != CRIU_CGROUPS_IGNORE;
+
+	return criu_start(&checkpoint->criu, looks ? checkpoint->runtime->cgroup_root : -1, err);
+}
+
 static int dump(struct checkpoint *checkpoint, struct error *err)
 {
 	struct criu_answer answer;
@@ -218,7 +229,7 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
 	if (fill(checkpoint, err) < 0 ||
 	    checkpoint_save_streams(checkpoint->runtime->arena, checkpoint->pid,
 				    checkpoint->place.images, &checkpoint->request, err) < 0 ||
-	    criu_start(&checkpoint->criu, err) < 0)
+	    start_criu(checkpoint, err) < 0)
 		return -1;
 	if (criu_call(&checkpoint->criu, checkpoint->runtime->arena, &checkpoint->request, notified,
 		      checkpoint, criu_patience(checkpoint->runtime), checkpoint->place.work_path,

@@ -42,34 +42,38 @@ int checkpoint_check_joins(const struct plan *plan, struct error *err)
 
 /* ---- mounts ---- */
 
-/* The mount point of the mount with ID, or that at POINT; the last one covers the others. */
-static const char *find_point(struct arena *arena, const char *table, int id, const char *point)
+/* The mount with ID, or that at POINT; the last one covers the others. */
+static bool find_line(struct arena *arena, const char *table, int id, const char *point,
+		      struct mount_line *found)
 {
 	char *text = arena_strdup(arena, table);
 	struct mount_line line;
-	const char *found = NULL;
+	bool is_there = false;
 
-	while (mount_table_next(&text, &line))
-		if (point ? text_equal(line.point, point) : line.id == id)
-			found = line.point;
-	return found;
+	while (mount_table_next(&text, &line)) {
+		if (point ? !text_equal(line.point, point) : line.id != id)
+			continue;
+		*found = line;
+		is_there = true;
+	}
+	return is_there;
 }
 
 /* A target may lie behind links of the image: then the kernel says which mount that is. */
-static const char *resolve(struct arena *arena, int root, const char *table, const char *target)
+bool checkpoint_find_mount(struct arena *arena, int root, const char *table, const char *target,
+			   struct mount_line *line)
 {
-	const char *found = find_point(arena, table, 0, target);
 	struct statx status;
 
-	if (found)
-		return found;
+	if (find_line(arena, table, 0, target, line))
+		return true;
 
 	auto_fd fd = inroot_try(root, target, O_PATH);
 
 	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) < 0 ||
 	    !(status.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return NULL;
-	return find_point(arena, table, (int)status.stx_mnt_id, NULL);
+		return false;
+	return find_line(arena, table, (int)status.stx_mnt_id, NULL, line);
 }
 
 /* What masks a path has one of two names: a restore cannot tell which of them fits the path. */
@@ -110,18 +114,18 @@ int checkpoint_find_mounts(struct arena *arena, int procfs, pid_t pid,
 		return error_system(err, errno, "cannot open the root of process %d", pid);
 	for (size_t i = 0; i < mounts->n; i++) {
 		const struct external_mount *mount = &mounts->items[i];
-		const char *point = resolve(arena, root, table, mount->op->target);
+		struct mount_line line;
 
-		if (!point)
+		if (!checkpoint_find_mount(arena, root, table, mount->op->target, &line))
 			continue;
 		/* CRIU writes it between brackets, and reads that again. */
-		if (strpbrk(point, "[]\n")) {
+		if (strpbrk(line.point, "[]\n")) {
 			error_unsupported(err, "a mount at a path with a bracket cannot be "
 					       "checkpointed: %s",
-					  point);
+					  line.point);
 			return error_at(err, mount->op->where);
 		}
-		if (add_found(arena, root, point, mount, pairs, err) < 0)
+		if (add_found(arena, root, line.point, mount, pairs, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -162,13 +166,14 @@ static const char *external_key(struct arena *arena, int procfs_pid, int stream,
 {
 	char name[32];
 	struct stat st;
+	struct mount_line line;
 	int id;
 
 	snprintf(name, sizeof(name), "fd/%d", stream);
 	if (fstatat(procfs_pid, name, &st, 0) < 0)
 		return NULL;
 	id = mount_of(procfs_pid, stream);
-	if (id < 0 || find_point(arena, table, id, NULL))
+	if (id < 0 || find_line(arena, table, id, NULL, &line))
 		return NULL;
 	if (S_ISREG(st.st_mode))
 		return text_format(arena, "file[%x:%jx]", (unsigned int)id, (uintmax_t)st.st_ino);

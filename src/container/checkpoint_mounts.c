@@ -4,10 +4,14 @@
 #include <sched.h>
 #include <string.h>
 
-/* A link that was copied is no mount. */
+/*
+ * A link that was copied is no mount.  Without a cgroup namespace the container's cgroup is bound
+ * from the host's mount.
+ */
 static bool is_external(const struct mount_op *op)
 {
-	return (op->kind == MOUNT_BIND && !(op->flags & MOUNT_COPY_LINK)) || op->kind == MOUNT_MASK;
+	return (op->kind == MOUNT_BIND && !(op->flags & MOUNT_COPY_LINK)) ||
+	       (op->kind == MOUNT_CGROUP && op->flags & MOUNT_OWN_CGROUP) || op->kind == MOUNT_MASK;
 }
 
 static void add(struct arena *arena, struct mount_op *op, struct external_mounts *mounts)

@@ -17,6 +17,12 @@ int checkpoint_find_mounts(struct arena *arena, int procfs, pid_t pid,
 			   const struct external_mounts *mounts, struct criu_pairs *pairs,
 			   struct error *err) must_check;
 
+struct mount_line;
+/* The mount that TARGET leads to in the container whose root is ROOT and whose mounts are TABLE;
+ * false when there is none just there. */
+bool checkpoint_find_mount(struct arena *arena, int root, const char *table, const char *target,
+			   struct mount_line *line);
+
 /*
  * Standard streams end outside of the container: a checkpoint writes down what they were, into
  * descriptors.json, and tells CRIU not to look for files in the container; a restore gives its own

@@ -16,6 +16,7 @@
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/file.h>
+#include <creel/idmap.h>
 #include <creel/log.h>
 #include <creel/monitor.h>
 #include <creel/namespace.h>
@@ -137,13 +138,23 @@ static void place_mounts(struct restore *restore)
 	for (size_t i = 0; i < restore->mounts.n; i++) {
 		const struct external_mount *mount = &restore->mounts.items[i];
 
-		if (mount->op->kind == MOUNT_BIND)
+		if (mount->op->kind != MOUNT_MASK)
 			criu_pair_add(arena, pairs,
 				      (struct criu_pair){ .key = mount->key,
 							  .value = text_format(
 							      arena, "%s/%s", restore->stage_path,
 							      mount->key) });
 	}
+}
+
+static int lend_images(struct restore *restore, struct error *err)
+{
+	const struct idmap *maps = restore->create.plan.namespaces.maps;
+
+	for (size_t i = 0; maps && i < maps->gids_n; i++)
+		if (maps->gids[i].inside == 0)
+			return criu_place_lend(&restore->place, maps->gids[i].outside, err);
+	return 0;
 }
 
 static int make_request(struct create *create, struct error *err)
@@ -161,18 +172,33 @@ static int make_request(struct create *create, struct error *err)
 		.lsm_profile = label(restore),
 		.lsm_mount_context = mount_context(restore),
 	};
-	if (restore->request.cgroups != CRIU_CGROUPS_IGNORE)
+	if (restore->request.cgroups != CRIU_CGROUPS_IGNORE) {
+		/* In the first cgroup namespace CRIU would see, and mount, those of the host. */
+		if (!(create->plan.namespaces.create & CLONE_NEWCGROUP))
+			return error_unsupported(err, "cgroups inside of a container without a "
+						      "cgroup namespace cannot be restored");
 		restore->request.cgroup_root = "/";
+	}
 	if (criu_place_open(create->runtime, options, false, LOG_FILE, &restore->place, err) < 0 ||
 	    criu_fill_request(create->runtime->arena, options, create, &restore->place,
 			      &restore->request, err) < 0 ||
 	    keep_streams(restore, err) < 0 || keep_namespaces(restore, err) < 0)
 		return -1;
 	place_mounts(restore);
-	return 0;
+	return lend_images(restore, err);
 }
 
 /* ---- the rows ---- */
+
+static int check_images(struct create *create, struct error *err)
+{
+	return restore_check_images(of(create), err);
+}
+
+static int protect_devices(struct create *create, struct error *err)
+{
+	return create->cgroup.fd < 0 ? 0 : create_equip_cgroup(create, err);
+}
 
 static int start_criu(struct create *create, struct error *err)
 {
@@ -245,7 +271,9 @@ static int take_over(struct create *create, struct error *err)
 		return -1;
 	state->pid = (struct optional_uint){ .set = true, .value = (uint64_t)create->init };
 	state->start = (struct optional_uint){ .set = true, .value = start };
-	if (create_make_limits(create, err) < 0 || create_save_exec_record(create, err) < 0)
+	if (restore_check_container(of(create), err) < 0 || create_make_limits(create, err) < 0 ||
+	    (create_is_born_late(create) && create_make_late_limits(create, err) < 0) ||
+	    create_save_exec_record(create, err) < 0)
 		return -1;
 	return state_prepare(create->container.dir, state, err);
 }
@@ -287,6 +315,7 @@ static const struct step restore_steps[] = {
 	/* Nothing is made yet: what is wrong with the images or the options costs nothing. */
 	{ "preparing the request", make_request, NULL },
 	{ "compiling the seccomp filter", create_make_filter, NULL },
+	{ "checking the images", check_images, NULL },
 	{ "making the state directory", create_make_state, NULL },
 	{ "making the notify directory", create_make_notify, NULL },
 	{ "making the cgroup", create_make_cgroup, NULL },
@@ -295,6 +324,8 @@ static const struct step restore_steps[] = {
 	{ "recording the container", create_make_record, NULL },
 	/* While it waits: what it makes is then born in the unit. */
 	{ "giving the container to systemd", create_make_adoption, NULL },
+	/* What CRIU opens is opened under the container's rules, whoever asked for it. */
+	{ "protecting devices", protect_devices, NULL },
 	{ "preparing mounts", prepare_criu, NULL },
 	{ "restoring the processes", restore_processes, NULL },
 	{ "publishing the container", create_make_published, NULL },

@@ -139,10 +139,15 @@ static int prepare_mounts(const struct restore *restore, struct error *err)
 	if (stage < 0 || stage_masks(stage, err) < 0)
 		return -1;
 	for (size_t i = 0; i < restore->mounts.n; i++)
-		if (restore->mounts.items[i].op->kind == MOUNT_BIND &&
+		if (restore->mounts.items[i].op->kind != MOUNT_MASK &&
 		    stage_one(restore, stage, &restore->mounts.items[i], err) < 0)
 			return -1;
-	return make_points(restore, root, stage, err);
+	if (make_points(restore, root, stage, err) < 0)
+		return -1;
+	/* CRIU copies the mount as it is. */
+	if (plan->root_readonly && mount_root_readonly(root, err) < 0)
+		return error_at(err, "/root/readonly");
+	return 0;
 }
 
 /* ---- becoming CRIU ---- */

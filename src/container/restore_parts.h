@@ -20,5 +20,12 @@ struct restore {
 /* The directory in the state directory on which they are staged. */
 #define RESTORE_STAGE "criu"
 
+/* restore_images.c: refuses images that ask for what the document does not give. */
+int restore_check_images(const struct restore *restore, struct error *err) must_check;
+
+/* restore_check.c: refuses a restored container that is not what the document says; before any of
+ * it runs. */
+int restore_check_container(struct restore *restore, struct error *err) must_check;
+
 /* restore_child.c: becomes CRIU, with mounts of its own; does not return. */
 void restore_child_main(struct restore *restore) never_returns;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <creel/fd.h>
 #include <creel/file.h>
 #include <creel/log.h>
+#include <creel/namespace.h>
 #include <creel/process.h>
 #include <creel/protobuf.h>
 
@@ -103,10 +105,10 @@ int criu_exec(int program, int peer, const int *keep, size_t n, struct error *er
 	return error_system(err, errno, "cannot execute criu");
 }
 
-int criu_start(struct criu *criu, struct error *err)
+int criu_start(struct criu *criu, int cgroup, struct error *err)
 {
 	auto_fd program = criu_find(err);
-	struct spawn spawn = { .cgroup = -1, .pidfd = &criu->pidfd };
+	struct spawn spawn = { .cgroup = cgroup, .pidfd = &criu->pidfd };
 	int ends[2];
 
 	if (program < 0 || channel_pair(ends, err) < 0)
@@ -120,7 +122,8 @@ int criu_start(struct criu *criu, struct error *err)
 		struct error failed = { 0 };
 
 		/* It dies with us: nobody else would end it. */
-		if (process_die_with_parent(SIGKILL, 0, &failed) == 0)
+		if (process_die_with_parent(SIGKILL, 0, &failed) == 0 &&
+		    (cgroup < 0 || namespace_unshare(CLONE_NEWCGROUP, &failed) == 0))
 			criu_exec(program, criu->peer, NULL, 0, &failed);
 		_exit(127);
 	}

@@ -252,13 +252,13 @@ int criu_decode(struct arena *arena, const void *data, size_t size, struct criu_
 {
 	struct protobuf_reader reader = { .data = data, .size = size };
 	struct protobuf_field field;
+	bool damaged = false;
 	int more;
 
 	*answer = (struct criu_answer){ 0 };
 	while ((more = protobuf_next(&reader, &field)) > 0)
-		if (read_field(arena, &field, answer) < 0)
-			more = -1;
-	if (more < 0)
+		damaged |= read_field(arena, &field, answer) < 0;
+	if (more < 0 || damaged)
 		return error_system(err, 0, "criu answered with something that is no message");
 	return 0;
 }

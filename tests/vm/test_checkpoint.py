@@ -26,6 +26,17 @@ def sh(script):
     return ("/bin/busybox", "sh", "-c", script)
 
 
+def python(one, script):
+    """Makes the world run a script of the laboratory's Python."""
+    for name in ("lib", "lib64"):
+        (one.bundle.rootfs / name).symlink_to(f"usr/{name}")
+
+    def change(spec):
+        spec["process"]["args"] = ["/usr/bin/python3", "-I", "-c", script]
+        spec["mounts"].append({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["bind", "ro"]})
+    return one.change(change)
+
+
 COUNT = ("i=0; while :; do i=$((i+1)); echo $i > /data/count.new; "
          "/bin/busybox mv /data/count.new /data/count; /bin/busybox sleep 0.1; done")
 
@@ -197,6 +208,8 @@ def test_pre_dump(creel, world):
     saved = one.count()
     before, after = (sum(path.stat().st_size for path in directory.glob("pages-*.img"))
                      for directory in (creel.directory / "before", one.images))
+    print((one.images / "dump.log").read_text()[-200:], subprocess.run(
+        ["grep", "-n", "irty\\|parent\\|track", one.images / "dump.log"], capture_output=True, text=True, check=False).stdout)
     assert before > 3000000 > after, (before, after)
     assert os.readlink(one.images / "parent") == "../before"
     one.delete()
@@ -224,7 +237,7 @@ def test_mounts(creel, world):
     assert one.mounts() == table
     assert one.inside("/bin/busybox", "cat", "/file", "/tmp/file") == "of the host\nof the container\n"
     for path in ("/file", "/proc/sys/kernel/hostname", "/bin/new"):
-        creel.fails("", "exec", one.name, *sh(f"echo x > {path}"))
+        assert creel.run("exec", one.name, *sh(f"echo x > {path}")).code == 1
     assert file.read_text() == "of the host\n"
     creel.ok("exec", one.name, *sh("echo x > /data/new"))
     assert one.inside("/bin/busybox", "cat", "/proc/keys") == ""
@@ -359,11 +372,31 @@ class Peer(threading.Thread):
         self.connection.close()
 
 
+SERVER = """
+import socket
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("10.77.1.2", 7777))
+listener.listen()
+file = listener.accept()[0].makefile("rwb", buffering=0)
+while True:
+    file.write(b"got " + file.readline())
+"""
+
+LOCKS = """
+import fcntl, time
+with open("/data/lock", "w") as one, open("/data/other", "w") as other:
+    fcntl.flock(one, fcntl.LOCK_EX)
+    fcntl.lockf(other, fcntl.LOCK_EX)
+    open("/data/ready", "w").close()
+    time.sleep(100000)
+"""
+
+
 def test_tcp(creel, world):
     """A connection survives, in a network namespace of the engine's, while the other end goes on sending."""
     with network("crtcp", "10.77.1.2", "10.77.1.1") as path:
-        one = world("/bin/busybox nc -l -p 7777 -e /bin/busybox sed -u 's/^/got /'")
-        one.change(join_network(path)).start()
+        one = python(world(), SERVER).change(join_network(path)).start()
         harness.wait_until(lambda: b":1E61 " in pathlib.Path(f"/proc/{one.pid()}/net/tcp").read_bytes(), "listening")
         peer = Peer(("10.77.1.2", 7777))
         peer.start()
@@ -382,18 +415,18 @@ def test_tcp(creel, world):
 
 
 def test_file_locks(creel, world):
-    one = world("exec 5> /data/lock; /bin/busybox flock 5; " + COUNT).start()
-    one.counts(3)
+    one = python(world(), LOCKS).start()
+    harness.wait_until((one.data / "ready").exists, "locks", LONG)
     command = ["flock", "--nonblock", str(one.data / "lock"), "true"]
     assert subprocess.run(command, check=False).returncode == 1
     refused = creel.fails("", "checkpoint", "--image-path", one.images, one.name, timeout=LONG)
     assert "lock" in refused.err
-    one.counts(one.count())
+    assert creel.status(one.name) == "running"
+    assert subprocess.run(command, check=False).returncode == 1
     one.checkpoint("--file-locks")
     one.delete()
     assert subprocess.run(command, check=False).returncode == 0
     one.restore("--file-locks")
-    one.counts(one.count())
     assert subprocess.run(command, check=False).returncode == 1
 
 
@@ -423,7 +456,7 @@ def test_seccomp(creel, world):
     one.restore()
     one.counts(one.count())
     assert one.status() == status
-    creel.fails("not implemented", "exec", one.name, "/bin/busybox", "chroot", "/", "/bin/true")
+    assert "not implemented" in creel.run("exec", one.name, "/bin/busybox", "chroot", "/", "/bin/true").err
     creel.ok("delete", "--force", one.name)
     # The same images under a document with another filter.
     one.change(lambda spec: spec["linux"]["seccomp"]["syscalls"][0].update(names=["chroot", "sethostname"]))
@@ -498,8 +531,7 @@ def test_a_criu_that_hangs(creel, world):
     aside = CRIU.with_name("criu.aside")
     CRIU.rename(aside)
     try:
-        CRIU.write_text("#!/bin/sh\nexec sleep 1000\n")
-        CRIU.chmod(0o755)
+        shutil.copy("/usr/bin/yes", CRIU)
         begin = time.monotonic()
         creel.options = ["--timeout", "2s"]
         creel.fails("said nothing", "checkpoint", "--image-path", one.images, one.name)
