@@ -211,13 +211,17 @@ static void check_place(const struct checker *check)
 static void check_page_size(const struct checker *check, const struct cgroup_write *write)
 {
 	static const char prefix[] = "hugetlb.";
-	const char *size = write->file + strlen(prefix);
+	const char *size;
 	char digits[24] = "";
 	uint64_t number = 0;
 	struct error err = { 0 };
-	size_t n = strspn(size, "0123456789");
+	size_t n;
 
-	if (!text_starts_with(write->file, prefix) || n == 0 || n >= sizeof(digits))
+	if (!text_starts_with(write->file, prefix))
+		return;
+	size = write->file + strlen(prefix);
+	n = strspn(size, "0123456789");
+	if (n == 0 || n >= sizeof(digits))
 		return;
 	memcpy(digits, size, n);
 	if (!text_parse_uint(digits, 1 << 20, &number))
