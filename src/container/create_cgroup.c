@@ -91,7 +91,7 @@ int create_undo_cgroup(struct create *create, struct error *err)
 			     err);
 }
 
-static int equip(struct create *create, struct error *err)
+int create_equip_cgroup(struct create *create, struct error *err)
 {
 	const struct plan_cgroup *plan = &create->plan.cgroup;
 
@@ -135,7 +135,7 @@ int create_make_limits(struct create *create, struct error *err)
 		return -1;
 	if (create->cgroup.fd < 0)
 		return 0;
-	if (equip(create, err) < 0 || write_limits(create, false, err) < 0)
+	if (create_equip_cgroup(create, err) < 0 || write_limits(create, false, err) < 0)
 		return -1;
 	return late ? 0 : write_limits(create, true, err);
 }

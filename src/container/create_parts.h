@@ -23,6 +23,8 @@ int create_make_cgroup(struct create *create, struct error *err);
 int create_undo_cgroup(struct create *create, struct error *err);
 int create_make_notify(struct create *create, struct error *err);
 int create_make_limits(struct create *create, struct error *err);
+/* Only what devices may be used, and whose the cgroup is. */
+int create_equip_cgroup(struct create *create, struct error *err);
 /* Those that would stop the set-up itself, when S is gone. */
 int create_make_late_limits(struct create *create, struct error *err);
 /* S has done all that it is for, and ends. */

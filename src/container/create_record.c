@@ -17,6 +17,7 @@ static void fill_exec_record(const struct create *create, struct exec_record *re
 
 	for (size_t i = 0; i < ns->joins_n; i++)
 		flags |= ns->joins[i].flag;
+	flags |= create->more_namespaces;
 	*record = (struct exec_record){
 		.process = create->config.process,
 		.namespaces = { .set = true, .value = flags },
