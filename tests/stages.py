@@ -94,7 +94,7 @@ def stages(options):
         pytest_stage("spec", "spec", 15),
         script_stage("fast-lab", 10, "spec/differential.py"),
         pytest_stage("docs", "docs", 5),
-        pytest_stage("package", "package", 8),
+        pytest_stage("package", "package", 10),
         engines_stage("engines", 8),
         vm_stage("full-lab", 18),
         vm_stage("spec-vm", 10, "-m", "controller", "tests/spec"),
