@@ -105,7 +105,8 @@ int become_start(struct become *become, struct error *err)
 			    err, "neither 0 nor process.user is mapped in the user namespace");
 		*err = (struct error){ 0 };
 	}
-	if (setsid() < 0) {
+	/* Who is born later starts its own; each session is a group to the scheduler, in a queue. */
+	if (!become->born && setsid() < 0) {
 		int errnum = errno;
 
 		/* EPERM is for who leads a group; a session's leader has what it wants. */
