@@ -33,6 +33,9 @@ int process_wait(int pidfd, int timeout_ms, int *status, struct error *err) must
 /* 128+n for signals, else the exit code: what the command line returns. */
 int process_exit_code(int status);
 
+/* What no other process of this boot has, if the kernel knows such a number: the inode of a pidfd,
+ * since Linux 6.9. */
+bool process_identity(int pidfd, uint64_t *identity);
 /* Field 22 of /proc/PID/stat, in clock ticks since boot; and whether it is a zombie or dead. */
 int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead,
 		       struct error *err) must_check;

@@ -24,6 +24,8 @@ struct state {
 				       it; absent: creating */
 	struct optional_uint start; /* its start time, clock ticks since boot: tells it from a later
 				       process with its pid */
+	struct optional_uint identity; /* process_identity() of it: also tells it from one that has
+					  its pid and began in the same tick */
 	struct optional_uint boot;  /* a digest of the kernel's boot id: after a reboot nothing of
 				       the container is left */
 	char *created;		    /* RFC 3339 */

@@ -354,7 +354,7 @@ int container_init_open(struct runtime *runtime, const struct container *contain
 			struct error *err)
 {
 	const struct state *state = &container->state;
-	uint64_t start, boot;
+	uint64_t start, boot, identity;
 	bool dead;
 
 	if (!state->pid.set)
@@ -381,7 +381,9 @@ int container_init_open(struct runtime *runtime, const struct container *contain
 	if (process_start_time(runtime->procfs, (pid_t)state->pid.value, &start, &dead, err) < 0 &&
 	    err->errnum != ENOENT && err->errnum != ESRCH)
 		return -1;
-	if (err->kind != ERROR_NONE || start != state->start.value || dead)
+	if (err->kind != ERROR_NONE || start != state->start.value || dead ||
+	    (state->identity.set && process_identity(pidfd, &identity) &&
+	     identity != state->identity.value))
 		return error_coded(err, CRL_NOT_RUNNING,
 				   error_state(err, "container not running: %s", container->id));
 	return take_fd(&pidfd);

@@ -364,6 +364,7 @@ int create_know_init(struct create *create, struct error *err)
 	if (process_start_time(create->runtime->procfs, create->init, &start, &dead, err) < 0)
 		return -1;
 	state->start = (struct optional_uint){ .set = true, .value = start };
+	state->identity.set = process_identity(create->init_fd, &state->identity.value);
 	state->pid = (struct optional_uint){ .set = true, .value = (uint64_t)create->init };
 	return 0;
 }

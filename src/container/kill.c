@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include <creel/cgroup.h>
 #include <creel/error.h>
@@ -12,29 +13,92 @@
 
 #define FREEZE_TIMEOUT_MS 10000
 #define KILL_TIMEOUT_MS	  10000
+#define SIGNAL_BATCH	  64
+/* Who forks faster than we signal is a bomb; SIGKILL is for that. */
+#define SIGNAL_ROUNDS 16
 
 static int not_running(const char *id, struct error *err)
 {
 	return error_coded(err, CRL_NOT_RUNNING, error_state(err, "container not running: %s", id));
 }
 
+/* Pids, sorted. */
+struct pids {
+	pid_t *items;
+	size_t n;
+};
+
+static int compare_pids(const void *a, const void *b)
+{
+	pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+static bool has_pid(const struct pids *pids, pid_t pid)
+{
+	return pids->n > 0 &&
+	       bsearch(&pid, pids->items, pids->n, sizeof(pid), compare_pids) != NULL;
+}
+
+/*
+ * Signals PIDS, that were in the cgroup.  A pid in a list may belong to a stranger by the time it
+ * is opened; one that is in the list once more after that, and whose descriptor still works, does
+ * not.
+ */
+static int signal_batch(struct runtime *runtime, int cgroup, int signal, const pid_t *pids,
+			size_t n, struct error *err)
+{
+	int fds[SIGNAL_BATCH];
+	struct pids now;
+	int result;
+
+	for (size_t i = 0; i < n; i++) {
+		struct error gone = { 0 };
+
+		fds[i] = process_open(pids[i], &gone);
+		if (fds[i] < 0)
+			error_ignore(&gone, "it ended meanwhile");
+	}
+	result = cgroup_pids(runtime->arena, cgroup, &now.items, &now.n, err);
+	for (size_t i = 0; i < n; i++) {
+		struct error gone = { 0 };
+
+		if (result == 0 && fds[i] >= 0 && has_pid(&now, pids[i]) &&
+		    process_signal(fds[i], signal, &gone) < 0)
+			error_ignore(&gone, "it ended meanwhile");
+		fd_close(&fds[i]);
+	}
+	return result;
+}
+
 /* Processes may be born while we signal: the list is read again until nobody new is found. */
 static int signal_all(struct runtime *runtime, int cgroup, int signal, struct error *err)
 {
+	struct pids done = { 0 };
+
 	if (signal == SIGKILL)
 		return cgroup_kill(cgroup, KILL_TIMEOUT_MS, err);
+	for (int round = 0; round < SIGNAL_ROUNDS; round++) {
+		struct pids all;
+		pid_t batch[SIGNAL_BATCH];
+		size_t n = 0, found = 0;
 
-	pid_t *pids;
-	size_t n;
-
-	if (cgroup_pids(runtime->arena, cgroup, &pids, &n, err) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		struct error gone = { 0 };
-		auto_fd pidfd = process_open(pids[i], &gone);
-
-		if (pidfd < 0 || process_signal(pidfd, signal, &gone) < 0)
-			error_ignore(&gone, "it ended meanwhile");
+		if (cgroup_pids(runtime->arena, cgroup, &all.items, &all.n, err) < 0)
+			return -1;
+		for (size_t i = 0; i < all.n; i++) {
+			if (!has_pid(&done, all.items[i]))
+				batch[n++] = all.items[i];
+			if (n < SIGNAL_BATCH && i + 1 < all.n)
+				continue;
+			if (n > 0 && signal_batch(runtime, cgroup, signal, batch, n, err) < 0)
+				return -1;
+			found += n;
+			n = 0;
+		}
+		if (found == 0)
+			return 0;
+		done = all;
 	}
 	return 0;
 }

@@ -271,6 +271,7 @@ static int take_over(struct create *create, struct error *err)
 		return -1;
 	state->pid = (struct optional_uint){ .set = true, .value = (uint64_t)create->init };
 	state->start = (struct optional_uint){ .set = true, .value = start };
+	state->identity.set = process_identity(create->init_fd, &state->identity.value);
 	if (restore_check_container(of(create), err) < 0 || create_make_limits(create, err) < 0 ||
 	    (create_is_born_late(create) && create_make_late_limits(create, err) < 0) ||
 	    create_save_exec_record(create, err) < 0)

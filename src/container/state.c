@@ -26,6 +26,7 @@ static const struct field state_fields[] = {
 	F_STRING(struct state, rootfs, "rootfs", FIELD_REQUIRED),
 	F_UINT(struct state, pid, "pid", 0, INT32_MAX),
 	F_UINT(struct state, start, "start", 0, UINT64_MAX),
+	F_UINT(struct state, identity, "identity", 0, UINT64_MAX),
 	F_UINT(struct state, boot, "boot", 0, UINT64_MAX),
 	F_STRING(struct state, created, "created", FIELD_REQUIRED),
 	F_UINT(struct state, owner, "owner", FIELD_REQUIRED, UINT32_MAX),
@@ -205,6 +206,19 @@ int exec_record_read(struct arena *arena, int dir, struct exec_record *record, s
 	return read_by_table(arena, dir, STATE_EXEC_FILE, &exec_record_schema, record, err);
 }
 
+/* Whether the process that has the init's pid now is the init, as far as the kernel can tell. */
+static bool is_same(const struct state *state)
+{
+	struct error gone = { 0 };
+	uint64_t identity;
+	auto_fd pidfd = state->identity.set ? process_open((pid_t)state->pid.value, &gone) : -1;
+
+	if (state->identity.set && pidfd < 0)
+		error_ignore(&gone, "its start time was looked at already");
+	return pidfd < 0 || !process_identity(pidfd, &identity) ||
+	       identity == state->identity.value;
+}
+
 /*
  * 0 also when it is another process with the same pid, or one that only waits to be reaped.  A
  * question that gets no answer is an error: a container that is taken for a stopped one could be
@@ -221,7 +235,7 @@ static int is_alive(int procfs, const struct state *state, struct error *err)
 		error_ignore(err, "the init is gone");
 		return 0;
 	}
-	if (dead || start != state->start.value)
+	if (dead || start != state->start.value || !is_same(state))
 		return 0;
 	if (!state->boot.set)
 		return 1;

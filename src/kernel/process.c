@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,6 +180,18 @@ pid_t process_spawn(const struct spawn *spawn, struct error *err)
 	if (pid > 0 && spawn->pidfd)
 		*spawn->pidfd = pidfd;
 	return pid;
+}
+
+bool process_identity(int pidfd, uint64_t *identity)
+{
+	struct statfs fs;
+	struct stat status;
+
+	/* Before, all pidfds had the inode of anon_inode:. */
+	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC || fstat(pidfd, &status) < 0)
+		return false;
+	*identity = status.st_ino;
+	return true;
 }
 
 int process_open(pid_t pid, struct error *err)

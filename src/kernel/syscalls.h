@@ -68,6 +68,9 @@ struct clone3_args {
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
+#ifndef PID_FS_MAGIC /* Linux 6.9 */
+#define PID_FS_MAGIC 0x50494446
+#endif
 #ifndef STATX_MNT_ID
 #define STATX_MNT_ID 0x1000U
 #endif
