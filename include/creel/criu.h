@@ -1,7 +1,8 @@
 /*
- * CRIU, which saves a process tree to files and makes it again from them.  It is run as `criu swrk`,
- * one process a request, and spoken to over a socket: what libcriu does too, but with a deadline, a
- * process of our choice around it, and no library.  Source: criu(8), https://criu.org/RPC.
+ * CRIU, which saves a process tree to files and makes it again from them.  It is run as `criu
+ * swrk`, one process a request, and spoken to over a socket: what libcriu does too, but with a
+ * deadline, a process of our choice around it, and no library.  Source: criu(8),
+ * https://criu.org/RPC.
  */
 #pragma once
 
@@ -113,15 +114,15 @@ int criu_find(struct error *err) must_check;
 /* The same as a question. */
 bool criu_is_there(void);
 /*
- * Becomes CRIU: the last words of a child.  PEER is its end of the socket; each of the N descriptors
- * of KEEP gets the number CRIU_FIRST_FD + its place.  Standard streams become /dev/null.  Returns
- * only with an error.
+ * Becomes CRIU: the last words of a child.  PEER is its end of the socket; each of the N
+ * descriptors of KEEP gets the number CRIU_FIRST_FD + its place.  Standard streams become
+ * /dev/null.  Returns only with an error.
  */
 int criu_exec(int program, int peer, const int *keep, size_t n, struct error *err);
 #define CRIU_FIRST_FD 4
 
-/* Starts it as our child, for dumps; with CGROUP, if it is not -1, as the root of a cgroup namespace
- * of its own. */
+/* Starts it as our child, for dumps; with CGROUP, if it is not -1, as the root of a cgroup
+ * namespace of its own. */
 int criu_start(struct criu *criu, int cgroup, struct error *err) must_check;
 
 /*
@@ -133,7 +134,8 @@ typedef int criu_notify(void *argument, const struct criu_answer *answer, int *f
 
 /*
  * Sends REQUEST and serves notifications until the answer.  Silence of more than TIMEOUT_MS ends it
- * by force.  An error has the first lines that CRIU logged as errors, and names the log at LOG_PATH.
+ * by force.  An error has the first lines that CRIU logged as errors, and names the log at
+ * LOG_PATH.
  */
 int criu_call(struct criu *criu, struct arena *arena, const struct criu_request *request,
 	      criu_notify *notify, void *argument, int timeout_ms, const char *log_path,

@@ -59,8 +59,8 @@ struct criu_namespaces {
 };
 
 /* Of a task (ids-N.img), or of CRIU itself (inventory.img): those of the host. */
-int criu_image_namespaces(struct protobuf_reader record, struct criu_namespaces *namespaces)
-    must_check;
+int criu_image_namespaces(struct protobuf_reader record,
+			  struct criu_namespaces *namespaces) must_check;
 int criu_image_inventory(struct protobuf_reader record, struct criu_namespaces *host) must_check;
 
 struct criu_task {

@@ -11,13 +11,13 @@ struct error;
 struct mount_line {
 	int id;
 	int parent;
-	char *device;	/* "major:minor" of the filesystem */
-	char *root;	/* the directory of the filesystem that is mounted */
-	char *point;	/* where, seen from the process's root */
-	char *flags;	/* of the mount: "ro,nosuid" */
+	char *device; /* "major:minor" of the filesystem */
+	char *root;   /* the directory of the filesystem that is mounted */
+	char *point;  /* where, seen from the process's root */
+	char *flags;  /* of the mount: "ro,nosuid" */
 	char *type;
 	char *source;
-	char *options;	/* of the filesystem: "rw,size=64k" */
+	char *options; /* of the filesystem: "rw,size=64k" */
 };
 
 /* Our own table. */

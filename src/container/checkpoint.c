@@ -81,13 +81,14 @@ static int load(struct checkpoint *checkpoint, struct container *container, stru
 	if (create_load(create, checkpoint->runtime, &options, err) < 0)
 		return -1;
 	create->options = NULL;
-	if (!text_equal(state_digest(checkpoint->runtime->arena, create->config_text,
-				     create->config_size),
-			state->config_digest)) {
+	if (!text_equal(
+		state_digest(checkpoint->runtime->arena, create->config_text, create->config_size),
+		state->config_digest)) {
 		error_state(err, "the config.json of the container is not the one it was created "
 				 "from");
-		return error_hint(err, "what is mounted in it can only be told from that: put it "
-				       "back into %s",
+		return error_hint(err,
+				  "what is mounted in it can only be told from that: put it "
+				  "back into %s",
 				  state->bundle);
 	}
 	return 0;
@@ -118,7 +119,8 @@ static int external_namespaces(struct checkpoint *checkpoint, struct error *err)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", checkpoint->pid, link);
 		if (stat(path, &st) < 0)
-			return error_system(err, errno, "cannot examine the namespaces of process %d",
+			return error_system(err, errno,
+					    "cannot examine the namespaces of process %d",
 					    checkpoint->pid);
 		strings_add(arena, &checkpoint->request.external,
 			    text_format(arena, "%s[%ju]:%s", link, (uintmax_t)st.st_ino, key));
@@ -175,8 +177,8 @@ static int fill(struct checkpoint *checkpoint, struct error *err)
 			       : CRIU_CGROUPS_IGNORE,
 	};
 	if (state->cgroup && runtime->facts.cgroup_mount)
-		request->freeze_cgroup = text_format(
-		    runtime->arena, "%s%s", runtime->facts.cgroup_mount, state->cgroup);
+		request->freeze_cgroup =
+		    text_format(runtime->arena, "%s%s", runtime->facts.cgroup_mount, state->cgroup);
 	if (criu_fill_request(runtime->arena, &options->criu, &checkpoint->create,
 			      &checkpoint->place, request, err) < 0 ||
 	    page_server(checkpoint, err) < 0 || external_namespaces(checkpoint, err) < 0)
@@ -265,7 +267,8 @@ int verb_checkpoint(struct runtime *runtime, const struct checkpoint_options *op
 		return -1;
 	checkpoint.init = init;
 	checkpoint.pid = (pid_t)container.state.pid.value;
-	if (load(&checkpoint, &container, err) == 0 && check_plan(&checkpoint.create.plan, err) == 0 &&
+	if (load(&checkpoint, &container, err) == 0 &&
+	    check_plan(&checkpoint.create.plan, err) == 0 &&
 	    criu_place_open(runtime, &options->criu, true, LOG_FILE, &checkpoint.place, err) == 0) {
 		checkpoint.create.container.state = container.state;
 		result = dump(&checkpoint, err);

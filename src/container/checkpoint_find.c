@@ -33,7 +33,8 @@ int checkpoint_check_joins(const struct plan *plan, struct error *err)
 
 		if (join->flag & known)
 			continue;
-		error_unsupported(err, "a container that joins a %s namespace cannot be checkpointed",
+		error_unsupported(err,
+				  "a container that joins a %s namespace cannot be checkpointed",
 				  namespace_of(join->flag)->name);
 		return error_at(err, join->where);
 	}
@@ -120,8 +121,9 @@ int checkpoint_find_mounts(struct arena *arena, int procfs, pid_t pid,
 			continue;
 		/* CRIU writes it between brackets, and reads that again. */
 		if (strpbrk(line.point, "[]\n")) {
-			error_unsupported(err, "a mount at a path with a bracket cannot be "
-					       "checkpointed: %s",
+			error_unsupported(err,
+					  "a mount at a path with a bracket cannot be "
+					  "checkpointed: %s",
 					  line.point);
 			return error_at(err, mount->op->where);
 		}
@@ -272,7 +274,7 @@ int checkpoint_read_streams(struct arena *arena, int images, const char *keys[3]
 
 	if (!list)
 		return -1;
-	json_each(item, list) {
+	json_each (item, list) {
 		if (n < 3 && item->type == JSON_STRING && checkpoint_is_stream_key(item->text))
 			keys[n] = item->text;
 		n++;

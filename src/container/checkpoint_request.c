@@ -40,8 +40,9 @@ int criu_check_rights(const struct runtime *runtime, struct error *err)
 	if (facts->euid == 0 && !facts->in_userns && facts->is_admin)
 		return 0;
 	error_unsupported(err, "checkpoint and restore need root, outside of any user namespace");
-	return error_hint(err, "CRIU makes processes with any pid, and rights that only root of the "
-			       "host has to give");
+	return error_hint(err,
+			  "CRIU makes processes with any pid, and rights that only root of the "
+			  "host has to give");
 }
 
 int criu_patience(const struct runtime *runtime)
@@ -84,8 +85,9 @@ static int open_directory(struct arena *arena, const char *what, const char *pat
 	if (st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
 		return take_fd(&fd);
 	error_unsupported(err, "the %s directory %s can be written to by others", what, path);
-	return error_hint(err, "it must belong to root, without permission to write for group and "
-			       "others (now uid %u, mode %04o)",
+	return error_hint(err,
+			  "it must belong to root, without permission to write for group and "
+			  "others (now uid %u, mode %04o)",
 			  (unsigned int)st.st_uid, (unsigned int)(st.st_mode & 07777));
 }
 

@@ -130,20 +130,20 @@ static void place_mounts(struct restore *restore)
 					  restore->create.options->id);
 	restore->stage_path = text_format(arena, "%s/%s", restore->state_path, RESTORE_STAGE);
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
-		criu_pair_add(arena, pairs,
-			      (struct criu_pair){ .key = masks[i],
-						  .value = text_format(arena, "%s/%s",
-								       restore->stage_path,
-								       masks[i]) });
+		criu_pair_add(
+		    arena, pairs,
+		    (struct criu_pair){
+			.key = masks[i],
+			.value = text_format(arena, "%s/%s", restore->stage_path, masks[i]) });
 	for (size_t i = 0; i < restore->mounts.n; i++) {
 		const struct external_mount *mount = &restore->mounts.items[i];
 
 		if (mount->op->kind != MOUNT_MASK)
 			criu_pair_add(arena, pairs,
 				      (struct criu_pair){ .key = mount->key,
-							  .value = text_format(
-							      arena, "%s/%s", restore->stage_path,
-							      mount->key) });
+							  .value = text_format(arena, "%s/%s",
+									       restore->stage_path,
+									       mount->key) });
 	}
 }
 

@@ -268,12 +268,12 @@ static int check_protection(const struct restore *restore, int root, const char 
 
 	if (fd < 0)
 		return 0;
-	return check_line(op,
-			  checkpoint_find_mount(restore->create.runtime->arena, root, table,
-						op->target, &line)
-			      ? &line
-			      : NULL,
-			  MOUNT_ATTR_RDONLY, err);
+	return check_line(
+	    op,
+	    checkpoint_find_mount(restore->create.runtime->arena, root, table, op->target, &line)
+		? &line
+		: NULL,
+	    MOUNT_ATTR_RDONLY, err);
 }
 
 static int check_mount(const struct restore *restore, int root, const char *table,

@@ -53,7 +53,8 @@ static int stage_masks(int stage, struct error *err)
 	const struct mount_op null = { .kind = MOUNT_MASK, .target = CHECKPOINT_NULL };
 	const struct mount_op empty = { .kind = MOUNT_MASK, .target = CHECKPOINT_EMPTY };
 	auto_fd file = inroot_make_file(stage, CHECKPOINT_NULL, err);
-	auto_fd directory = file < 0 ? -1 : inroot_make_directory(stage, CHECKPOINT_EMPTY, 0755, err);
+	auto_fd directory =
+	    file < 0 ? -1 : inroot_make_directory(stage, CHECKPOINT_EMPTY, 0755, err);
 	int result = -1;
 
 	if (directory >= 0 && mount_masks_open(&masks, err) == 0 &&

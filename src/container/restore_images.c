@@ -154,10 +154,11 @@ static int check_namespaces(const struct plan *plan, const struct criu_namespace
 		if (outside == 0 || inside == 0)
 			return damaged("ids", err);
 		if ((own & kinds[i].flag) && inside == outside)
-			return error_unsupported(err,
-						 "a process of the images is in the %s namespace of "
-						 "the host, where config.json has another",
-						 name);
+			return error_unsupported(
+			    err,
+			    "a process of the images is in the %s namespace of "
+			    "the host, where config.json has another",
+			    name);
 		if (!(own & kinds[i].flag) && inside != outside)
 			return error_unsupported(err,
 						 "a process of the images is in a %s namespace "
@@ -181,7 +182,8 @@ static bool has_key(const struct restore *restore, const char *key)
 
 /* Where TARGET is behind the links of the root filesystem; it may be below a mount that is not
  * there yet, and then is what it says. */
-static const char *real_target(struct arena *arena, int root, const char *rootfs, const char *target)
+static const char *real_target(struct arena *arena, int root, const char *rootfs,
+			       const char *target)
 {
 	char link[64], path[4096];
 	auto_fd fd = inroot_try(root, target, O_PATH);
@@ -196,7 +198,7 @@ static const char *real_target(struct arena *arena, int root, const char *rootfs
 		return target;
 	path[length] = '\0';
 	return text_starts_with(path, rootfs) && path[n] == '/' ? arena_strdup(arena, path + n)
-							       : target;
+								: target;
 }
 
 static uint64_t filesystem_of(const struct mount_op *op)
@@ -239,8 +241,8 @@ static bool is_named(const struct restore *restore, int root, const struct criu_
 		const struct mount_op *op = &plan->mounts[i];
 
 		if ((op->kind == MOUNT_NEW || op->kind == MOUNT_CGROUP) &&
-		    (whole || op->kind == MOUNT_CGROUP) &&
-		    filesystem_of(op) == mount->filesystem && mount->filesystem &&
+		    (whole || op->kind == MOUNT_CGROUP) && filesystem_of(op) == mount->filesystem &&
+		    mount->filesystem &&
 		    text_equal(mount->point, real_target(arena, root, plan->rootfs, op->target)))
 			return true;
 	}
@@ -267,7 +269,8 @@ static int check_mount(const struct restore *restore, int root, const struct cri
 	if (mount->key && has_key(restore, mount->key))
 		return 0;
 	if (mount->key || mount->external) {
-		error_unsupported(err, "the images have a mount at %s that config.json does not name",
+		error_unsupported(err,
+				  "the images have a mount at %s that config.json does not name",
 				  mount->point);
 		return error_hint(err, "a container is restored with the mounts that it was "
 				       "checkpointed with, by the same destinations");
@@ -281,8 +284,8 @@ static int check_mount(const struct restore *restore, int root, const struct cri
 	if (text_equal(mount->point, "/") || is_named(restore, root, mount, root_device) ||
 	    is_allowed(restore, mount, root_device))
 		return 0;
-	return error_unsupported(err, "the images have a mount at %s that config.json does not name",
-				 mount->point);
+	return error_unsupported(
+	    err, "the images have a mount at %s that config.json does not name", mount->point);
 }
 
 static int check_mount_table(const struct restore *restore, int root, const char *name,
@@ -380,8 +383,8 @@ static int check_rights(const struct restore *restore, const struct criu_filters
 {
 	const struct plan_process *process = &restore->create.plan.process;
 	uint64_t all = process->caps.bounding | process->caps.permitted;
-	uint64_t has = rights->inheritable | rights->permitted | rights->effective |
-		       rights->ambient;
+	uint64_t has =
+	    rights->inheritable | rights->permitted | rights->effective | rights->ambient;
 
 	if (!rights->has_credentials)
 		return damaged("core", err);

@@ -75,9 +75,8 @@ static int lift(int fd)
 int criu_exec(int program, int peer, const int *keep, size_t n, struct error *err)
 {
 	char *argv[] = { (char *)"criu", (char *)"swrk", (char *)"3", NULL };
-	char *env[] = {
-		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL
-	};
+	char *env[] = { (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+			NULL };
 	int lifted[KEEP_MAX], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int socket = lift(peer), binary = lift(program);
 
@@ -232,10 +231,11 @@ static int explain_end(const struct criu *criu, struct error *err)
 }
 
 static int add_log(struct arena *arena, const struct criu_request *request, const char *log_path,
-		    const char *said, struct error *err)
+		   const char *said, struct error *err)
 {
 	struct error unread = { 0 };
-	const char *text = file_read(arena, request->work, request->log_file, LOG_MAX, NULL, &unread);
+	const char *text =
+	    file_read(arena, request->work, request->log_file, LOG_MAX, NULL, &unread);
 	const char *errors = text ? criu_first_errors(arena, text) : "";
 	char clean[400];
 

@@ -18,7 +18,8 @@ static struct protobuf_reader read_back(const struct protobuf *written)
 	return (struct protobuf_reader){ .data = written->data, .size = written->size };
 }
 
-static int parse(const char *bytes, size_t size, enum criu_magic magic, struct criu_records *records)
+static int parse(const char *bytes, size_t size, enum criu_magic magic,
+		 struct criu_records *records)
 {
 	err = (struct error){ 0 };
 	return criu_image_parse(&arena, "x.img", bytes, size, magic, records, &err);
@@ -54,7 +55,8 @@ static void test_damaged_records(void **state)
 	check_int(PARSE("\x19\x43\x56\x54\x30\x30\x27", CRIU_MAGIC_PSTREE, &records), -1);
 	check_has(err.what, "another kind");
 	check_int(PARSE("\x19\x43\x56\x54\x30\x30\x27\x50", CRIU_MAGIC_CORE, &records), -1);
-	check_int(PARSE("\x19\x43\x56\x54\x30\x30\x27\x50\x02\0\0", CRIU_MAGIC_PSTREE, &records), -1);
+	check_int(PARSE("\x19\x43\x56\x54\x30\x30\x27\x50\x02\0\0", CRIU_MAGIC_PSTREE, &records),
+		  -1);
 	check_has(err.what, "damaged");
 	check_int(PARSE("\x19\x43\x56\x54\x30\x30\x27\x50\x03\0\0\0\x08\x01", CRIU_MAGIC_PSTREE,
 			&records),

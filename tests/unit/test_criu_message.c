@@ -175,14 +175,17 @@ static void test_answers(void **state)
 	struct criu_answer answer;
 
 	(void)state;
-	answer = DECODE("\x08\x06\x10\x01\x2a\x0e\x0a\x0a" "pre-resume" "\x10\x07");
+	answer = DECODE("\x08\x06\x10\x01\x2a\x0e\x0a\x0a"
+			"pre-resume"
+			"\x10\x07");
 	check_int(answer.type, 6);
 	check(answer.success);
 	check_text(answer.script, "pre-resume");
 	check_int(answer.pid, 7);
 	answer = DECODE("\x08\x02\x10\x01\x22\x02\x08\x2a");
 	check(answer.success && answer.pid == 42);
-	answer = DECODE("\x08\x02\x10\x00\x38\x11\x4a\x03" "why");
+	answer = DECODE("\x08\x02\x10\x00\x38\x11\x4a\x03"
+			"why");
 	check(!answer.success);
 	check_int(answer.errnum, 17);
 	check_text(answer.message, "why");

@@ -1,4 +1,5 @@
-/* The wire format: what is written is read again, and hostile bytes end in an error, never outside. */
+/* The wire format: what is written is read again, and hostile bytes end in an error, never outside.
+ */
 #include "check.h"
 
 #include <creel/protobuf.h>
@@ -91,18 +92,23 @@ static int first(const char *bytes, size_t size)
 static void test_hostile_bytes(void **state)
 {
 	(void)state;
-	check_int(FIRST("\x08"), -1);					 /* no value */
-	check_int(FIRST("\x08\x80"), -1);				 /* a value without an end */
-	check_int(FIRST("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), -1); /* more than 64 bits */
+	check_int(FIRST("\x08"), -1);	  /* no value */
+	check_int(FIRST("\x08\x80"), -1); /* a value without an end */
+	check_int(FIRST("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+		  -1); /* more than 64 bits */
 	check_int(FIRST("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 1);
-	check_int(FIRST("\x0a\x05" "abcd"), -1);			 /* longer than what is there */
+	check_int(FIRST("\x0a\x05"
+			"abcd"),
+		  -1); /* longer than what is there */
 	check_int(FIRST("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), -1);
-	check_int(FIRST("\x0a\x04" "abcd"), 1);
-	check_int(FIRST("\x0d\x01\x02\x03"), -1);			 /* three bytes of four */
-	check_int(FIRST("\x09\x01\x02\x03"), -1);			 /* three bytes of eight */
-	check_int(FIRST("\x0b"), -1);					 /* a group */
-	check_int(FIRST("\x0f\x01"), -1);				 /* no such kind */
-	check_int(FIRST("\x00\x01"), -1);				 /* field 0 */
+	check_int(FIRST("\x0a\x04"
+			"abcd"),
+		  1);
+	check_int(FIRST("\x0d\x01\x02\x03"), -1); /* three bytes of four */
+	check_int(FIRST("\x09\x01\x02\x03"), -1); /* three bytes of eight */
+	check_int(FIRST("\x0b"), -1);		  /* a group */
+	check_int(FIRST("\x0f\x01"), -1);	  /* no such kind */
+	check_int(FIRST("\x00\x01"), -1);	  /* field 0 */
 	check_int(FIRST(""), 0);
 }
 
