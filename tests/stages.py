@@ -87,7 +87,7 @@ def stages(options):
         fuzz_stage("fuzz", 13, options.fuzz_seconds),
         pytest_stage("attacks", "attacks", 10),
         script_stage("farm", 10, "attacks/farm.py", "--quick"),
-        script_stage("interleave", 10, "attacks/interleave.py", "--limit", "2500"),
+        script_stage("interleave", 10, "attacks/interleave.py", "--limit", "5000"),
         script_stage("trace", 5, "attacks/trace_lint.py"),
         script_stage("faults", 8, "fault/run", "--quick"),
         pytest_stage("system", "system", 15),

@@ -27,7 +27,7 @@ PROGRAMS = ("bin/run", "bin/wait")
 COMPONENTS = [*DIRECTORIES, *FILES, "bin/run", "dev/null"]
 CHANGES = [("link", 0), ("link", 1), ("link", 2), ("relative", 0), ("other", 0), ("bind", 0),
            ("gone", 0)]
-CONFIGS = ["bare", "usual", "terminal", "exec"]
+CONFIGS = ["bare", "usual", "terminal", "exec", "join"]
 
 
 class Stage:
@@ -52,6 +52,7 @@ class Stage:
             path.chmod(0o755)
         self.report = world.directory / "report"
         self.name = None
+        self.pod = self._make_pod() if config == "join" else None
         self.fill()
         self.write()
         if config == "exec":
@@ -61,6 +62,15 @@ class Stage:
                 raise RuntimeError(f"no container to enter: {world.results[0]}")
         world.before = None
         world.arm()
+
+    def _make_pod(self):
+        """A pid namespace with a process in it, for the container to join."""
+        pod = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "1000"],
+                               stdin=subprocess.DEVNULL)
+        self.pid_namespace = f"/proc/{pod.pid}/ns/pid_for_children"
+        while os.readlink(self.pid_namespace) == os.readlink("/proc/self/ns/pid"):
+            time.sleep(0.01)
+        return pod
 
     def fill(self):
         """The root filesystem as the image has it."""
@@ -97,6 +107,8 @@ class Stage:
             spec["linux"]["sysctl"] = {"kernel.domainname": "inner"}
         else:
             spec["mounts"] = [world.proc()]
+        if self.config == "join":
+            spec["linux"]["namespaces"][0]["path"] = self.pid_namespace
         spec["mounts"] += [
             {"destination": "/m/a/b", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]},
             world.bind(world.directory / "volume", "/m/f", "ro")]
@@ -183,6 +195,9 @@ class Stage:
         """Ends the container; returns the leaks."""
         if self.name:
             self.world.delete(self.name)
+        if self.pod:
+            self.pod.kill()
+            self.pod.wait()
         leaks = [] if self.options.expect_hits else self.world.check(leaks=True)
         self.world.close()
         return leaks
