@@ -107,7 +107,7 @@ const struct error_page error_pages_document[] = {
 		      "two members that exclude each other",
 	    .action = "correct the member that the message names\n"
 		      "`creel check` reports everything that is wrong at once",
-	    .example = "the policy SCHED_OTHER takes no priority (config.json:40 "
+	    .example = "only SCHED_FIFO and SCHED_RR take a priority (config.json:40 "
 		       "/process/scheduler/priority) [CRL-2000]",
 	},
 	{
@@ -177,7 +177,7 @@ const struct error_page error_pages_document[] = {
 		       "of them counts, so creel takes neither.",
 	    .causes = "a document that was merged by hand or by a text tool",
 	    .action = "remove one of the two",
-	    .example = "duplicate member \"hostname\" (config.json:31 /hostname) [CRL-2006]",
+	    .example = "the member is there twice (config.json:31 /hostname) [CRL-2006]",
 	},
 	{
 	    .code = CRL_VERSION,
@@ -231,7 +231,7 @@ const struct error_page error_pages_document[] = {
 		      "outside of linux.uidMappings or linux.gidMappings\n"
 		      "a range that is too small: images use ids up to 65534",
 	    .action = "map the id, or choose one that is mapped",
-	    .example = "uid 1000 is not mapped in the user namespace (config.json:9 "
+	    .example = "cannot setuid to unmapped uid 1000 in user namespace (config.json:9 "
 		       "/process/user/uid) [CRL-2012]",
 	},
 	{

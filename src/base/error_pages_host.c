@@ -11,8 +11,8 @@ const struct error_page error_pages_host[] = {
 		      "a feature of cgroup version 1 that version 2 does not have",
 	    .action = "`creel check --host` says what this host can do\n"
 		      "remove the member that the message names",
-	    .example = "network limits are not supported by cgroup version 2 (config.json:90 "
-		       "/linux/resources/network/classID) [CRL-3000]",
+	    .example = "network devices cannot be moved by an unprivileged user (config.json:90 "
+		       "/linux/netDevices) [CRL-3000]",
 	},
 	{
 	    .code = CRL_NO_CONTROLLER,
@@ -27,7 +27,7 @@ const struct error_page error_pages_host[] = {
 		      "user@.service\n"
 		      "enable it in the cgroup.subtree_control of every parent\n"
 		      "or remove the limit that the message names",
-	    .example = "cpuset.cpus cannot be written: the controller cpuset is not available "
+	    .example = "the cgroup controller cpuset is not available in the cgroup /user.slice "
 		       "(config.json:88 /linux/resources/cpu/cpus) [CRL-3001]",
 	},
 	{
@@ -95,7 +95,7 @@ const struct error_page error_pages_host[] = {
 	    .action = "install uidmap (shadow-utils)\n"
 		      "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER\n"
 		      "or map the own id alone, with a size of 1",
-	    .example = "newuidmap is not installed, and more than the own uid is to be mapped "
+	    .example = "newuidmap is not installed, and more than the own user id is to be mapped "
 		       "[CRL-3006]",
 	},
 	{
@@ -109,7 +109,7 @@ const struct error_page error_pages_host[] = {
 	    .action = "remove the option idmap and the mappings of that mount\n"
 		      "or put the source on a filesystem that can: ext4, xfs, btrfs, f2fs and "
 		      "overlayfs since Linux 5.12 to 5.19, tmpfs since 6.3",
-	    .example = "cannot map the ids of the mount at /data: invalid argument "
+	    .example = "cannot map the ids of /srv/data, which is on nfs: invalid argument "
 		       "(config.json:141 /mounts/7) [CRL-3007]",
 	},
 	{
@@ -140,8 +140,8 @@ const struct error_page error_pages_host[] = {
 		      "user namespace",
 	    .action = "boot a kernel that has both options: zgrep CGROUP_BPF /proc/config.gz\n"
 		      "or run without device rules, by --cgroup-manager=disabled",
-	    .example = "cannot load the device rules as a program of 40 instructions: function "
-		       "not implemented (config.json:86 /linux/resources/devices) [CRL-3010]",
+	    .example = "cannot load the device rules as a program of 40 instructions: operation "
+		       "not permitted (config.json:86 /linux/resources/devices) [CRL-3010]",
 	},
 	{
 	    .code = CRL_NO_RESCTRL,
@@ -164,8 +164,8 @@ const struct error_page error_pages_host[] = {
 		      "a bind mount without \"bind\" among its options",
 	    .action = "modprobe TYPE; /proc/filesystems lists what the kernel has\n"
 		      "for a bind mount add \"bind\" to the options",
-	    .example = "cannot mount tmpf at /tmp: no such device (config.json:60 /mounts/7) "
-		       "[CRL-3012]",
+	    .example = "cannot mount tmpsf at /tmp: this kernel knows no such filesystem "
+		       "(config.json:60 /mounts/7) [CRL-3012]",
 	},
 	{
 	    .code = CRL_LIBRARY,

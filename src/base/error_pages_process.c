@@ -23,8 +23,8 @@ const struct error_page error_pages_process[] = {
 		      "containers that nobody deleted hold theirs",
 	    .action = "sysctl user | grep namespaces\n"
 		      "raise the one that the hint names",
-	    .example = "cannot make a new network namespace: no space left on device "
-		       "(config.json:78 /linux/namespaces/1) [CRL-5301]",
+	    .example = "cannot make a new network namespace, user.max_net_namespaces is 0: no "
+		       "space left on device (config.json:78 /linux/namespaces/1) [CRL-5301]",
 	},
 	{
 	    .code = CRL_NAMESPACE_JOIN,
@@ -50,9 +50,9 @@ const struct error_page error_pages_process[] = {
 		      "the map of groups needs setgroups to be denied first",
 	    .action = "compare linux.uidMappings and gidMappings with grep USER /etc/subuid "
 		      "/etc/subgid",
-	    .example = "cannot write the uid map: newuidmap: uid range [1-65536) -> "
-		       "[100000-165535) not allowed: operation not permitted (config.json:90 "
-		       "/linux/uidMappings) [CRL-5303]",
+	    .example =
+		"cannot write the user id map: newuidmap: uid range [1-65537) -> [5000-70536) not "
+		"allowed: operation not permitted (config.json:90 /linux/uidMappings) [CRL-5303]",
 	},
 	{
 	    .code = CRL_USER_NAMESPACE_FORBIDDEN,
@@ -102,8 +102,9 @@ const struct error_page error_pages_process[] = {
 		      "RLIMIT_NOFILE above fs.nr_open",
 	    .action = "lower process.rlimits, or raise the caller's: LimitNOFILE= of the "
 		      "service, /etc/security/limits.conf for logins",
-	    .example = "cannot set RLIMIT_NPROC to 256639:256639: operation not permitted "
-		       "(config.json:61 /process/rlimits/0) [CRL-5401]",
+	    .example = "cannot set RLIMIT_NPROC to 256639 (soft) and 256639 (hard): the hard limit "
+		       "of the caller is 256637: operation not permitted (config.json:61 "
+		       "/process/rlimits/0) [CRL-5401]",
 	},
 	{
 	    .code = CRL_SYSCTL_VALUE,
@@ -229,9 +230,9 @@ const struct error_page error_pages_process[] = {
 		      "| HOOK\n"
 		      "prestart and createRuntime hooks run in the host's namespaces, "
 		      "createContainer and startContainer hooks in the container's",
-	    .example = "error running createRuntime hook #0: `/usr/bin/hook` exited with code 1 "
-		       "after 41 ms: no driver (config.json:120 /hooks/createRuntime/0) "
-		       "[CRL-5501]",
+	    .example =
+		"error running createRuntime hook #0: `/usr/bin/hook` exit status 1 after 41 ms, "
+		"output: no driver (config.json:120 /hooks/createRuntime/0) [CRL-5501]",
 	},
 	{
 	    .code = CRL_HOOK_TIMEOUT,
@@ -241,8 +242,8 @@ const struct error_page error_pages_process[] = {
 	    .causes = "a hook that waits for something that does not come\n"
 		      "a timeout that is too short: it is in seconds",
 	    .action = "raise hooks.*.timeout, or find out what the hook waits for",
-	    .example = "error running prestart hook #0: `/usr/bin/hook` did not end within 10 s "
-		       "(config.json:120 /hooks/prestart/0) [CRL-5502]",
+	    .example = "error running prestart hook #0: `/usr/bin/hook` ran past its timeout of 10 "
+		       "s (config.json:120 /hooks/prestart/0) [CRL-5502]",
 	},
 	{
 	    .code = CRL_HOOK_MISSING,
@@ -254,8 +255,8 @@ const struct error_page error_pages_process[] = {
 		      "container\n"
 		      "it is not executable",
 	    .action = "correct hooks.*.path",
-	    .example = "error running prestart hook #0: `/usr/bin/hok` cannot be executed: no such "
-		       "file or directory (config.json:120 /hooks/prestart/0/path) [CRL-5503]",
+	    .example = "error running prestart hook #0: cannot execute `/usr/bin/hok`: no such "
+		       "file or directory (config.json:121 /hooks/prestart/0/path) [CRL-5503]",
 	},
 	{
 	    .code = CRL_SETUP_DIED,
@@ -267,7 +268,7 @@ const struct error_page error_pages_process[] = {
 	    .action = "the message names the signal; the kernel's log may name the reason: "
 		      "dmesg\n"
 		      "`creel --debug` shows how far it came",
-	    .example = "the container's init was killed by SIGKILL [CRL-5600]",
+	    .example = "container init was killed by SIGKILL [CRL-5600]",
 	},
 	{
 	    .code = CRL_SETUP_TIMEOUT,
@@ -278,8 +279,8 @@ const struct error_page error_pages_process[] = {
 		      "a hook without a timeout of its own",
 	    .action = "--trace FILE shows the step that hangs\n"
 		      "give more --timeout, or none",
-	    .example = "the container's process said nothing for 5000 ms: connection timed out "
-		       "[CRL-5601]",
+	    .example =
+		"the other process did not answer in 5000 ms: connection timed out [CRL-5601]",
 	},
 	{
 	    .code = CRL_CRIU,

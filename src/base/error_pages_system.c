@@ -71,7 +71,7 @@ const struct error_page error_pages_system[] = {
 		      "/usr/bin/env is missing",
 	    .action = "change the first line of the script, or install the interpreter in the "
 		      "image",
-	    .example = "exec /run.sh: its interpreter /bin/bash is missing: no such file or "
+	    .example = "exec /run.sh: its interpreter is missing: /bin/bash: no such file or "
 		       "directory (config.json:6 /process/args/0) [CRL-5005]",
 	},
 	{
@@ -83,8 +83,8 @@ const struct error_page error_pages_system[] = {
 	    .action = "sed -i 's/\\r$//' FILE, or dos2unix FILE\n"
 		      "in git: \"*.sh text eol=lf\" in .gitattributes",
 	    .example = "exec /run.sh: its first line ends in a carriage return (Windows line "
-		       "ends): no such file or directory (config.json:6 /process/args/0) "
-		       "[CRL-5006]",
+		       "ends), and there is no \"/bin/sh\\r\": no such file or directory "
+		       "(config.json:6 /process/args/0) [CRL-5006]",
 	},
 	{
 	    .code = CRL_LOADER_MISSING,
@@ -95,7 +95,7 @@ const struct error_page error_pages_system[] = {
 		      "a dynamic program in an image from scratch",
 	    .action = "link it statically, or build it for the image's C library\n"
 		      "readelf -l FILE shows the loader that it wants",
-	    .example = "exec /app: its dynamic loader /lib64/ld-linux-x86-64.so.2 is missing: no "
+	    .example = "exec /app: its dynamic loader is missing: /lib64/ld-linux-x86-64.so.2: no "
 		       "such file or directory (config.json:6 /process/args/0) [CRL-5007]",
 	},
 	{
@@ -107,8 +107,8 @@ const struct error_page error_pages_system[] = {
 		      "a cross compiler",
 	    .action = "pull the image for this architecture (--platform)\n"
 		      "or install qemu-user-static, which registers itself in binfmt_misc",
-	    .example = "exec /app: it is built for aarch64 and this host is x86_64: exec format "
-		       "error (config.json:6 /process/args/0) [CRL-5008]",
+	    .example = "exec /app: it is built for aarch64: exec format error (config.json:6 "
+		       "/process/args/0) [CRL-5008]",
 	},
 	{
 	    .code = CRL_NOT_A_PROGRAM,
@@ -132,8 +132,8 @@ const struct error_page error_pages_system[] = {
 		      "a bind mount whose source is mounted noexec on the host (/tmp, /home)",
 	    .action = "remove noexec from that mount's options, or write exec\n"
 		      "or put the program elsewhere",
-	    .example = "exec: \"/tmp/app\": /tmp is mounted noexec: permission denied "
-		       "(config.json:6 /process/args/0) [CRL-5010]",
+	    .example = "exec: \"/tmp/app\": the mount at /tmp is noexec: permission denied "
+		       "(config.json:66 /mounts/7/options) [CRL-5010]",
 	},
 	{
 	    .code = CRL_INTERPRETER_UNUSABLE,
@@ -144,7 +144,7 @@ const struct error_page error_pages_system[] = {
 		      "without end\n"
 		      "it is on a mount with noexec",
 	    .action = "look at the file that the message names: its mode and its mount",
-	    .example = "exec /run.sh: its interpreter /opt/tool cannot be executed: permission "
+	    .example = "exec /run.sh: its interpreter cannot be executed: /opt/tool: permission "
 		       "denied (config.json:6 /process/args/0) [CRL-5011]",
 	},
 	{
@@ -192,9 +192,9 @@ const struct error_page error_pages_system[] = {
 	    .action = "look at the source on the host: remove the empty directory and make the "
 		      "file\n"
 		      "or correct the destination",
-	    .example = "cannot mount a directory onto a file: the source /srv/app.conf is a "
-		       "directory, /etc/app.conf is a file: not a directory (config.json:66 "
-		       "/mounts/7) [CRL-5102]",
+	    .example =
+		"cannot mount /srv/app.conf at /etc/app.conf: the target is not a directory, as "
+		"the source is: not a directory (config.json:66 /mounts/7) [CRL-5102]",
 	},
 	{
 	    .code = CRL_MOUNT_LOCKED,
@@ -219,8 +219,8 @@ const struct error_page error_pages_system[] = {
 	    .action = "start the outer container with an unmasked /proc (procMount: Unmasked, "
 		      "--security-opt unmask=ALL)\n"
 		      "or bind the outer /proc instead of mounting a new one",
-	    .example = "cannot mount proc at /proc: operation not permitted (config.json:60 "
-		       "/mounts/0) [CRL-5104]",
+	    .example = "cannot mount proc at /proc: VFS: Mount too revealing: operation not "
+		       "permitted (config.json:60 /mounts/0) [CRL-5104]",
 	},
 	{
 	    .code = CRL_MOUNT_OPTION_REFUSED,
@@ -270,8 +270,9 @@ const struct error_page error_pages_system[] = {
 		      "creel runs in a container with masked or read-only paths",
 	    .action = "look at /proc/self/mountinfo for the mount that the hint names\n"
 		      "leave out the sysctl that needs it, or unmask it in the outer container",
-	    .example = "cannot set the sysctl net.ipv4.ip_forward to \"1\": invalid cross-device "
-		       "link (config.json:90 /linux/sysctl/net.ipv4.ip_forward) [CRL-5108]",
+	    .example = "/proc/sys/net is covered by another mount, which cannot be trusted: cannot "
+		       "set the sysctl net.ipv4.ip_forward to \"1\": invalid cross-device link "
+		       "(config.json:90 /linux/sysctl/net.ipv4.ip_forward) [CRL-5108]",
 	},
 	{
 	    .code = CRL_BUNDLE,
@@ -282,7 +283,7 @@ const struct error_page error_pages_system[] = {
 		      "config.json is missing or closed for the user",
 	    .action = "give --bundle DIR\n"
 		      "`creel spec` writes a config.json to begin with",
-	    .example = "cannot open the bundle /srv/wbe: no such file or directory [CRL-5109]",
+	    .example = "cannot find the bundle /srv/wbe: no such file or directory [CRL-5109]",
 	},
 	{
 	    .code = CRL_CGROUP,
@@ -305,8 +306,9 @@ const struct error_page error_pages_system[] = {
 		      "nr_dying_descendants\n"
 		      "echo 3 > /proc/sys/vm/drop_caches lets dead cgroups go\n"
 		      "`creel list`, and delete what is stopped",
-	    .example = "cannot make the cgroup /creel/web: no space left on device "
-		       "(config.json:85 /linux/cgroupsPath) [CRL-5201]",
+	    .example = "cgroup.max.descendants of the cgroup /creel is 0: cannot make the cgroup "
+		       "/creel/web: resource temporarily unavailable (config.json:85 "
+		       "/linux/cgroupsPath) [CRL-5201]",
 	},
 	{
 	    .code = CRL_CGROUP_CONTROL,
@@ -319,8 +321,8 @@ const struct error_page error_pages_system[] = {
 		      "the parent is threaded",
 	    .action = "move the processes that the hint names into a cgroup of their own\n"
 		      "or choose a linux.cgroupsPath below another parent",
-	    .example = "cannot enable the cgroup controller cpu in the cgroup /x: invalid "
-		       "argument (config.json:88 /linux/resources/cpu/quota) [CRL-5202]",
+	    .example = "cannot enable the cgroup controller cpu in the cgroup /x: device or "
+		       "resource busy (config.json:88 /linux/resources/cpu/quota) [CRL-5202]",
 	},
 	{
 	    .code = CRL_CGROUP_DELEGATION,
@@ -369,9 +371,9 @@ const struct error_page error_pages_system[] = {
 		      "a large tmpfs that was filled at the start",
 	    .action = "raise the limit: it is in bytes\n"
 		      "the message names the cgroup whose limit was hit",
-	    .example = "the container's init was OOM-killed (memory limit too low?): memory.max "
-		       "of /creel/web is 4096 (config.json:87 /linux/resources/memory/limit) "
-		       "[CRL-5206]",
+	    .example = "container init was OOM-killed (memory limit too low?): the cgroup "
+		       "/creel/web hit its memory limit of 65536 bytes (config.json:87 "
+		       "/linux/resources/memory/limit) [CRL-5206]",
 	},
 	{
 	    .code = CRL_PIDS_LIMIT,
@@ -382,8 +384,8 @@ const struct error_page error_pages_system[] = {
 		      "kernel.threads-max or kernel.pid_max",
 	    .action = "the hint names the limit that was reached\n"
 		      "raise it, or end processes",
-	    .example = "cannot start a process in the cgroup: resource temporarily unavailable "
-		       "[CRL-5207]",
+	    .example = "pids.max of the cgroup is 1, and so many are there: cannot start a process "
+		       "in the cgroup: resource temporarily unavailable [CRL-5207]",
 	},
 	{
 	    .code = CRL_DEVICE_PROGRAM,

@@ -150,9 +150,10 @@ static bool is_in_turn(struct exec *exec, enum message_kind kind)
 
 static int not_born(struct error *err)
 {
-	return error_state(err,
-			   "the process in the container ended before it could be executed; is "
-			   "the container still running?");
+	return error_coded(
+	    err, CRL_SETUP_DIED,
+	    error_state(err, "the process in the container ended before it could be executed; is "
+			     "the container still running?"));
 }
 
 /* S is not in the pid namespace yet, so the end of that does not end it: and while the container is
@@ -273,12 +274,12 @@ static int attend(struct exec *exec, struct error *err)
 
 	if (expect(exec, MESSAGE_INIT, &message, err) < 0 || meet(exec, err) < 0 ||
 	    become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
-	    message_send(exec->channel, MESSAGE_GO, 0, -1, err) < 0 ||
+	    message_tell(exec->channel, MESSAGE_GO, err) < 0 ||
 	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
 	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
 	    publish(exec, err) < 0)
 		return -1;
-	return message_send(exec->channel, MESSAGE_START, 0, -1, err);
+	return message_tell(exec->channel, MESSAGE_START, err);
 }
 
 static int start(struct exec *exec, struct error *err)
@@ -297,8 +298,10 @@ static int start(struct exec *exec, struct error *err)
 	if (got > 0)
 		return error_system(err, EPROTO, "message %d came after the exec", message.kind);
 	if (got == 0 && process_died_unexecuted(exec->runtime->procfs, exec->pid, exec->pidfd))
-		return error_state(
-		    err, "the process in the container ended before it executed the program");
+		return error_coded(
+		    err, CRL_SETUP_DIED,
+		    error_state(
+			err, "the process in the container ended before it executed the program"));
 	return got;
 }
 

@@ -125,7 +125,8 @@ static int make_mounts(struct init *init, struct error *err)
 {
 	for (size_t i = 0; i < init->plan->mounts_n; i++)
 		if (mount_apply(init->root, &init->plan->mounts[i], err) < 0)
-			return error_at(err, init->plan->mounts[i].where);
+			return error_coded(err, CRL_MOUNT,
+					   error_at(err, init->plan->mounts[i].where));
 	return 0;
 }
 
@@ -191,18 +192,19 @@ static int protect_paths(struct init *init, struct error *err)
 {
 	for (size_t i = 0; i < init->plan->mounts_n; i++)
 		if (mount_finish(&init->plan->mounts[i], err) < 0)
-			return error_at(err, init->plan->mounts[i].where);
+			return error_coded(err, CRL_MOUNT,
+					   error_at(err, init->plan->mounts[i].where));
 	for (size_t i = 0; i < init->plan->protections_n; i++) {
 		struct mount_op *op = &init->plan->protections[i];
 		int done = op->kind == MOUNT_MASK ? mount_mask(init->root, &init->masks, op, err)
 						  : mount_apply(init->root, op, err);
 
 		if (done < 0)
-			return error_at(err, op->where);
+			return error_coded(err, CRL_MOUNT, error_at(err, op->where));
 	}
 	mount_masks_close(&init->masks);
 	if (init->plan->root_readonly && mount_root_readonly(init->root, err) < 0)
-		return error_at(err, "/root/readonly");
+		return error_coded(err, CRL_MOUNT, error_at(err, "/root/readonly"));
 	return 0;
 }
 
@@ -224,11 +226,11 @@ static int set_names(struct init *init, struct error *err)
 
 	if (host && sethostname(host, strlen(host)) < 0) {
 		error_system(err, errno, "cannot set the host name \"%s\"", host);
-		return error_at(err, "/hostname");
+		return error_coded(err, CRL_SETTING, error_at(err, "/hostname"));
 	}
 	if (domain && setdomainname(domain, strlen(domain)) < 0) {
 		error_system(err, errno, "cannot set the domain name \"%s\"", domain);
-		return error_at(err, "/domainname");
+		return error_coded(err, CRL_SETTING, error_at(err, "/domainname"));
 	}
 	return 0;
 }

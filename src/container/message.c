@@ -19,6 +19,16 @@ int message_send(int channel, enum message_kind kind, int number, int fd, struct
 	return channel_send(channel, &message, sizeof(message), fd, err);
 }
 
+int message_tell(int channel, enum message_kind kind, struct error *err)
+{
+	if (message_send(channel, kind, 0, -1, err) == 0)
+		return 0;
+	if (err->errnum != EPIPE)
+		return -1;
+	error_ignore(err, "it has ended, and its last words say why");
+	return 0;
+}
+
 void message_send_error(int channel, const struct error *error)
 {
 	const struct message message = { .kind = MESSAGE_ERROR, .error = *error };

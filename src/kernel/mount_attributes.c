@@ -77,46 +77,55 @@ static const char *target_of(const struct mount_op *op)
 	return op && op->target ? op->target : "/";
 }
 
-/* EPERM: the mount came from a more privileged mount namespace, which locked some of its flags. */
-static int explain_locked(int fd, uint64_t set, uint64_t clear, const struct mount_op *op,
-			  struct error *err)
+/* The flags of CLEAR that the mount FD has, as the options that keep them. */
+static void locked_flags(int fd, uint64_t clear, char *names, size_t size)
 {
 	struct statvfs fs;
-	char names[64] = "";
 
-	error_coded(
-	    err, CRL_MOUNT_LOCKED,
-	    error_system(err, EPERM, "cannot change the flags of the mount at %s", target_of(op)));
+	names[0] = '\0';
 	if (fstatvfs(fd, &fs) < 0)
-		return -1;
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(flag_rows); i++) {
 		size_t length = strlen(names);
 
 		if ((clear & flag_rows[i].attribute) && (fs.f_flag & flag_rows[i].statvfs))
-			snprintf(names + length, sizeof(names) - length, "%s%s",
-				 length > 0 ? "," : "", flag_rows[i].set);
+			snprintf(names + length, size - length, "%s%s", length > 0 ? "," : "",
+				 flag_rows[i].set);
 	}
-	if (names[0]) {
-		error_coded(err, CRL_MOUNT_LOCKED,
-			    error_system(err, EPERM,
-					 "cannot clear locked flags %s of the mount at %s", names,
-					 target_of(op)));
+}
+
+/* EPERM: the mount came from a more privileged mount namespace, which locked some of its flags. */
+static int explain_locked(int fd, uint64_t set, uint64_t clear, const struct mount_op *op,
+			  struct error *err)
+{
+	char names[64], pointer[64];
+
+	locked_flags(fd, clear, names, sizeof(names));
+	if (names[0])
+		error_system(err, EPERM, "cannot clear locked flags %s of the mount at %s", names,
+			     target_of(op));
+	else if (is_atime(set | clear))
+		error_system(err, EPERM, "cannot change locked atime flags of the mount at %s",
+			     target_of(op));
+	else
+		error_system(err, EPERM, "cannot change the flags of the mount at %s",
+			     target_of(op));
+	error_code(err, CRL_MOUNT_LOCKED);
+	error_call(err, "mount_setattr");
+	if (op && op->where && strncmp(op->where, "/mounts/", strlen("/mounts/")) == 0) {
+		snprintf(pointer, sizeof(pointer), "%s/options", op->where);
+		error_at(err, pointer);
+	}
+	if (names[0])
 		return error_hint(
 		    err, "they come from outside the user namespace; add to the options: %s",
 		    names);
-	}
-	if (is_atime(set | clear)) {
-		error_coded(err, CRL_MOUNT_LOCKED,
-			    error_system(err, EPERM,
-					 "cannot change locked atime flags of the mount at %s",
-					 target_of(op)));
+	if (is_atime(set | clear))
 		return error_hint(
 		    err, "they come from outside the user namespace; leave out the options "
 			 "about access times");
-	}
-	return error_hint(err,
-			  "the mount, or one below it, has flags that were set outside the user "
-			  "namespace");
+	return error_hint(err, "the mount, or one below it, has flags that were set outside the "
+			       "user namespace");
 }
 
 int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive, const struct mount_op *op,

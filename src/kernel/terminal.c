@@ -56,8 +56,10 @@ static int open_multiplexer(int root, struct error *err)
 	auto_fd directory = inroot_open_real(root, "dev/pts", O_PATH | O_DIRECTORY, err);
 
 	if (directory < 0 || !is_on_devpts(directory)) {
-		error_config_at(err, "/process/terminal",
-				"a terminal needs a devpts at /dev/pts, and there is none");
+		error_coded(
+		    err, CRL_TERMINAL,
+		    error_config_at(err, "/process/terminal",
+				    "a terminal needs a devpts at /dev/pts, and there is none"));
 		return error_hint(
 		    err, "add a mount of type devpts at /dev/pts, with the options newinstance and "
 			 "ptmxmode=0666");

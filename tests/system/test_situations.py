@@ -360,7 +360,7 @@ def test_18_a_locked_flag(creel):
     del bundle.spec["linux"]["resources"]
     without_gid(bundle.spec)
     pointer = add_mount(bundle.spec, "/mnt", source, "bind", "rw")
-    record = told(failed(creel, bundle.write()), 5103, "locked flags ro", "/mnt", pointer=pointer,
+    record = told(failed(creel, bundle.write()), 5103, "locked flags ro", "/mnt", pointer=pointer + "/options",
                   bundle=bundle, engines=["operation not permitted"])
     assert "add to the options: ro" in record["hint"]
 

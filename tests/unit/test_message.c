@@ -62,6 +62,24 @@ static void test_an_error_crosses_as_it_is(void **state)
 	close(ends[0]);
 }
 
+static void test_last_words_are_heard_by_who_tells(void **state)
+{
+	struct error said = { .kind = ERROR_NONE }, err = { .kind = ERROR_NONE };
+	struct message message;
+	int ends[2];
+
+	(void)state;
+	make_pair(ends);
+	error_state(&said, "why");
+	message_send_error(ends[0], &said);
+	close(ends[0]);
+	check_int(message_tell(ends[1], MESSAGE_START, &err), 0);
+	check_int(err.kind, ERROR_NONE);
+	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
+	check_text(message.error.what, "why");
+	close(ends[1]);
+}
+
 static void test_expect_takes_only_what_it_expects(void **state)
 {
 	struct error err = { 0 };
@@ -141,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kind_number_and_descriptor_arrive),
 		cmocka_unit_test(test_an_error_crosses_as_it_is),
+		cmocka_unit_test(test_last_words_are_heard_by_who_tells),
 		cmocka_unit_test(test_expect_takes_only_what_it_expects),
 		cmocka_unit_test(test_foreign_records_are_refused),
 		cmocka_unit_test(test_patience),
