@@ -444,6 +444,9 @@ def test_delegation(creel):
         systemctl("daemon-reload")
         assert read(where, "memory.max") == "8388608"
         assert where.stat().st_uid == harness.MAPPED
+        # the container's own cgroups stand in the way of processes: exec follows the init
+        result = creel.run("exec", name, "/bin/busybox", "cat", "/proc/self/cgroup")
+        assert (result.code, result.out) == (0, "0::/leaf\n"), str(result)
 
 
 def test_hooks_see_the_unit(creel):
@@ -589,6 +592,32 @@ def test_stopped_bus(creel, options, seconds):
             assert time.monotonic() - begin > seconds - 0.5
     finally:
         creel.options = []
+        harness.unmount("/run/systemd/private")
+
+
+def test_bus_that_is_killed(creel):
+    """In the middle of a call.  The bus is started again by its socket, so that either the second
+    connection does it, or an error comes in time."""
+    hide_private_socket()
+    try:
+        for _ in range(3):
+            harness.wait_until(lambda: main_pid("dbus.service") > 0, "the bus")
+            pid = main_pid("dbus.service")
+            bundle = creel.bundle(*SLEEP)
+            name = creel.id()
+            os.kill(pid, signal.SIGSTOP)
+            command = creel.spawn("--systemd-cgroup", "create", "--bundle", bundle.path, name)
+            time.sleep(1)
+            begin = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            result = command.wait(60)
+            assert time.monotonic() - begin < 14, str(result)
+            if result.code:
+                assert "systemd" in result.err, str(result)
+                assert creel.ids() == []
+            else:
+                creel.ok("delete", "--force", name)
+    finally:
         harness.unmount("/run/systemd/private")
 
 

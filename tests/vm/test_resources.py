@@ -118,6 +118,23 @@ def test_rdma_without_the_device(creel):
     assert result.error["pointer"] == "/linux/resources/rdma/mlx5_0"
 
 
+def test_rdma(creel):
+    """A device in software, over the loopback interface."""
+    harness.require_program("rdma")
+    subprocess.run(["modprobe", "siw"], check=True, timeout=60)
+    subprocess.run(["rdma", "link", "add", "siw0", "type", "siw", "netdev", "lo"], check=True,
+                   timeout=60)
+    try:
+        rdma = {"siw0": {"hcaHandles": 2, "hcaObjects": 200}}
+        with limits.container(creel, rdma=rdma) as name:
+            assert limits.read(name, "rdma.max") == "siw0 hca_handle=2 hca_object=200"
+            creel.ok("update", "--resources", "-", name,
+                     data=json.dumps({"rdma": {"siw0": {"hcaHandles": 3}}}))
+            assert limits.read(name, "rdma.max") == "siw0 hca_handle=3 hca_object=200"
+    finally:
+        subprocess.run(["rdma", "link", "delete", "siw0"], check=True, timeout=60)
+
+
 @pytest.mark.parametrize("resources, pointer", [
     ({"cpu": {"cpus": "77"}}, "/linux/resources/cpu/cpus"),
     ({"hugepageLimits": [{"pageSize": "3MB", "limit": 4}]}, "/linux/resources/hugepageLimits/0"),
