@@ -12,6 +12,7 @@ import threading
 import time
 
 import harness
+import images
 import pytest
 from terminals import ConsoleSocket, adopt_terminal
 
@@ -539,4 +540,224 @@ def test_a_criu_that_hangs(creel, world):
     finally:
         creel.options = []
         aside.rename(CRIU)
+    one.counts(one.count())
+
+
+# ---- hostile images ----
+
+FILESYSTEM, ROOT, POINT, SOURCE, OPTIONS, FLAGS, KEY = 1, 6, 7, 8, 9, 5, 18
+MS_RDONLY = 1
+
+
+def only(directory, pattern):
+    """The one image of that name."""
+    found, = directory.glob(pattern)
+    return found
+
+
+def table(directory):
+    """The image of the mounts."""
+    return only(directory, "mountpoints-*.img")
+
+
+def new_mount(**fields):
+    """Adds a copy of the mount at /tmp with other FIELDS."""
+    numbers = {"filesystem": FILESYSTEM, "root": ROOT, "point": POINT, "source": SOURCE, "options": OPTIONS, "key": KEY}
+
+    def change(directory):
+        def add(records):
+            copy = images.Message([item[:] for item in next(one for one in records if one.get(POINT) == b"/tmp")])
+            copy.set(2, 9999)
+            for name, value in fields.items():
+                copy.set(numbers[name], value)
+            records.append(copy)
+        images.edit(table(directory), add)
+    return change
+
+
+def credentials(change):
+    """Changes the credentials of the init."""
+    def edit(directory):
+        images.edit(directory / "core-1.img", lambda records: records[0].edit(
+            5, lambda thread: thread.edit(10, change)))
+    return edit
+
+
+def host_namespace(field):
+    """Puts the init into a namespace of the host."""
+    def change(directory):
+        inventory = images.Image(directory / "inventory.img")
+        host = images.Message.parse(inventory.records[0].get(3)).get(field)
+        images.edit(directory / "ids-1.img", lambda records: records[0].set(field, host))
+    return change
+
+
+def link(name, target):
+    """Replaces an image by a link."""
+    def change(directory):
+        (directory / name).unlink(missing_ok=True)
+        (directory / name).symlink_to(target)
+    return change
+
+
+HOSTILE = {
+    "overlay of the host's directories": (new_mount(filesystem=17, point=b"/mnt", options=b"lowerdir=/etc:/root"),
+                                          "a mount at /mnt that config.json does not name"),
+    "host's devices": (new_mount(filesystem=3, point=b"/mnt", source=b"devtmpfs", options=b""), "a mount at /mnt"),
+    "debugfs": (new_mount(filesystem=11, point=b"/sys/kernel/debug"), "a mount at /sys/kernel/debug"),
+    "any filesystem by name": (new_mount(filesystem=16, point=b"/mnt", source=b"/dev/vda"), "a mount at /mnt"),
+    "second procfs, without masks": (new_mount(filesystem=1, point=b"/mnt", source=b"proc"), "a mount at /mnt"),
+    "another filesystem in the place of one": (lambda directory: images.edit(table(directory), lambda records: next(
+        one for one in records if one.get(POINT) == b"/tmp").set(FILESYSTEM, 17)), "a mount at /tmp"),
+    "external mount of a path": (new_mount(point=b"/mnt", key=b"/etc"), "a mount at /mnt"),
+    "external mount of a key that closes its bracket": (new_mount(point=b"/mnt", key=b"x]:/etc"), "a mount at /mnt"),
+    "pages in a file of the host": (link("pages-1.img", "/etc/shadow"), "not a regular file"),
+    "log in a file of the host": (link("stats-restore", "/etc/shadow"), "not a regular file"),
+    "pages in a directory of the host": (link("parent", "/etc"), "--parent-path"),
+    "pages above": (link("parent", "../.."), "--parent-path"),
+    "pages in a pipe": (lambda directory: ((directory / "pages-1.img").unlink(),
+                                           os.mkfifo(directory / "pages-1.img")), "not a regular file"),
+    "image that others may change": (lambda directory: (directory / "core-1.img").chmod(0o666), "written to by others"),
+    "more in the bounding set": (credentials(lambda creds: creds.set(12, 0xffffffff, 0x1ff)), "bounding set"),
+    "more capabilities": (credentials(lambda creds: creds.set(10, 0xffffffff, 0x1ff)), "capabilities"),
+    "no no_new_privs": (credentials(lambda creds: creds.set(18, 0)), "no_new_privs"),
+    "a label": (credentials(lambda creds: creds.set(15, b"system_u:system_r:init_t:s0")), "label"),
+    "a policy": (credentials(lambda creds: creds.set(17, b"x")), "AppArmor"),
+    "another user": (credentials(lambda creds: [creds.set(field, 12) for field in range(1, 9)]), "other ids"),
+    "two credentials": (lambda directory: images.edit(directory / "core-1.img", lambda records: records[0].edit(
+        5, lambda thread: thread.append([10, thread.get(10)]))), "damaged"),
+    "mounts of the host": (host_namespace(9), "mount namespace of the host"),
+    "processes of the host": (host_namespace(5), "pid namespace of the host"),
+    "network of the host": (host_namespace(6), "network namespace of the host"),
+    "user namespace that is not named": (lambda directory: images.edit(
+        directory / "ids-1.img", lambda records: records[0].set(10, 777)), "user namespace"),
+    "another process that has no namespaces": (lambda directory: images.edit(
+        directory / "pstree.img", lambda records: records.append(images.Message(
+            [[1, 77], [2, 1], [3, 1], [4, 1], [5, 77]]))), "core-77.img"),
+    "no tasks": (lambda directory: images.edit(directory / "pstree.img", lambda records: records.clear()), "damaged"),
+    "no inventory": (lambda directory: (directory / "inventory.img").unlink(), "there is no checkpoint"),
+}
+
+
+@pytest.fixture(scope="module")
+def saved(binary, programs, tmp_path_factory):
+    """A world that has been checkpointed; its images are copied for each attack."""
+    creel = harness.Creel(binary, tmp_path_factory.mktemp("saved"), programs)
+    one = World(creel)
+    one.change(lambda spec: (
+        spec["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]}),
+        spec["mounts"].append({"destination": "/etc/group", "type": "bind", "source": "/etc/group",
+                               "options": ["bind", "ro"]}),
+        [names.remove("CAP_KILL") for names in spec["process"]["capabilities"].values() if "CAP_KILL" in names]))
+    one.start()
+    one.counts(3)
+    one.checkpoint()
+    one.delete()
+    yield one
+    creel.run("delete", "--force", one.name)
+
+
+def copy_of(one, directory):
+    """The images, to be changed."""
+    target = directory / "hostile"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(one.images, target, symlinks=True)
+    target.chmod(0o700)
+    return target
+
+
+def test_images_that_are_left_alone(saved, tmp_path):
+    """The control: what is refused below is refused for what was changed."""
+    before = saved.count()
+    saved.restore(images=copy_of(saved, tmp_path))
+    saved.counts(before)
+    saved.creel.ok("delete", "--force", saved.name)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile(saved, tmp_path, name):
+    change, phrase = HOSTILE[name]
+    directory = copy_of(saved, tmp_path)
+    change(directory)
+    secret = pathlib.Path("/etc/shadow").read_bytes()
+    begin = time.monotonic()
+    saved.refused(phrase, images=directory)
+    # Before CRIU has seen any of it.
+    assert not (directory / "restore.log").exists() and time.monotonic() - begin < 20
+    assert pathlib.Path("/etc/shadow").read_bytes() == secret
+
+
+def test_damaged(saved, tmp_path):
+    """Cut, or with bytes changed: refused or restored, but never a crash."""
+    for pattern in ("inventory.img", "pstree.img", "ids-1.img", "core-1.img", "mountpoints-*.img"):
+        size = only(saved.images, pattern).stat().st_size
+        for cut in {0, 3, 4, 8, 9, size // 2, size - 1}:
+            directory = copy_of(saved, tmp_path)
+            os.truncate(only(directory, pattern), cut)
+            saved.refused("", images=directory)
+
+
+def test_a_mount_that_becomes_writable(saved, tmp_path):
+    """What config.json has read-only is so in the container, whatever the images say."""
+    directory = copy_of(saved, tmp_path)
+
+    def change(records):
+        for record in records:
+            record.set(FLAGS, record.get(FLAGS) & ~MS_RDONLY)
+    images.edit(table(directory), change)
+    result = saved.creel.run("restore", "--image-path", directory, "--bundle", saved.bundle.path, "--detach",
+                             saved.name, timeout=LONG)
+    if result.code:
+        assert "not what config.json says" in result.err, result
+        assert saved.name not in saved.creel.ids()
+        return
+    mounts = saved.mounts()
+    for point in ("/", "/etc/group", "/proc/sys", "/proc/keys", "/sys"):
+        assert "ro" in mounts[point][1].split(","), (point, mounts[point])
+    saved.creel.ok("delete", "--force", saved.name)
+
+
+def test_another_cgroup(creel, world):
+    """The cgroups of the images are those inside the container's."""
+    one = world().start()
+    one.counts(3)
+    one.checkpoint("--manage-cgroups-mode", "soft")
+    one.delete()
+    cgroups = {path for path, _, _ in os.walk("/sys/fs/cgroup")}
+    data = (one.images / "cgroup.img").read_bytes()
+    (one.images / "cgroup.img").write_bytes(data.replace(one.name.encode(), b"../" + one.name.encode()[3:]))
+    result = creel.run("restore", "--image-path", one.images, "--bundle", one.bundle.path, "--detach",
+                       "--manage-cgroups-mode", "soft", one.name, timeout=LONG)
+    if result.code == 0:
+        inside = pathlib.Path(f"/proc/{one.pid()}/cgroup").read_text().strip()
+        assert inside == f"0::/{one.name}" or inside.startswith(f"0::/{one.name}/"), inside
+        creel.ok("delete", "--force", one.name)
+    assert {path for path, _, _ in os.walk("/sys/fs/cgroup")} <= cgroups
+
+
+def test_destinations_behind_links(creel, world):
+    """A link of the image cannot choose what is mounted: CVE-2026-119101."""
+    one = world()
+    rootfs = one.bundle.rootfs
+    (rootfs / "real").mkdir()
+    (rootfs / "link").symlink_to("real")
+    (rootfs / "d]:etc").mkdir()
+    (rootfs / "trap").symlink_to("d]:etc")
+
+    def at(destination):
+        return lambda spec: spec["mounts"].append({"destination": destination, "type": "bind", "source": str(one.data),
+                                                   "options": ["bind", "ro"]})
+    one.change(at("/link/x")).start()
+    one.counts(3)
+    table_before = one.mounts()
+    assert "/real/x" in table_before
+    one.checkpoint()
+    one.delete()
+    one.restore()
+    one.counts(one.count())
+    assert one.mounts() == table_before
+    creel.ok("delete", "--force", one.name)
+    one.change(at("/trap/x")).start()
+    one.counts(one.count())
+    creel.fails("path with a bracket", "checkpoint", "--image-path", creel.directory / "other", one.name)
     one.counts(one.count())
