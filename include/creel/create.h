@@ -58,11 +58,11 @@ struct create {
 	bool hooks_begun; /* some runtime hook ran: poststop hooks are owed */
 	bool made_rdt;
 	uint64_t more_namespaces; /* that a restored container has, whatever the document says */
-	bool unit_asked;     /* systemd was asked for the unit: it may exist */
-	bool unit_silent;    /* and did not answer in time */
-	bool started;	     /* by START that was sent early: I has said EXEC */
-	struct oom_mark oom; /* of a foreground `run`, before the program */
-	bool dead;	     /* delete: the init is gone, so a namespace need not be killed twice */
+	bool unit_asked;	  /* systemd was asked for the unit: it may exist */
+	bool unit_silent;	  /* and did not answer in time */
+	bool started;		  /* by START that was sent early: I has said EXEC */
+	struct oom_mark oom;	  /* of a foreground `run`, before the program */
+	bool dead;     /* delete: the init is gone, so a namespace need not be killed twice */
 	bool leftover; /* an undo failed: the state directory stays, so that delete can try again */
 	struct error leftover_error;
 };

@@ -22,8 +22,8 @@
  *	     <---------------------------------------- EXEC          execve
  *	     end of file: it worked; ERROR: it did not
  *
- * Where I joins a pid namespace S does all up to the user's rights itself, in I's name, and I is born
- * then (birth.c): a second INIT, which P answers with GO when it has taken it in.
+ * Where I joins a pid namespace S does all up to the user's rights itself, in I's name, and I is
+ * born then (birth.c): a second INIT, which P answers with GO when it has taken it in.
  *
  * Where nothing is joined and neither a user nor a time namespace is made there is no S: P clones I
  *itself. LOG, CONSOLE, LISTENER, HOOKS and ERROR may come from S or I at any time.  End of file

@@ -74,8 +74,7 @@ static int start_early(struct create *create, struct error *err)
 {
 	if (!create->options->detach)
 		oom_mark(create->runtime, create->container.state.cgroup, &create->oom);
-	if (publish(create, err) < 0 ||
-	    message_tell(create->channel, MESSAGE_START, err) < 0 ||
+	if (publish(create, err) < 0 || message_tell(create->channel, MESSAGE_START, err) < 0 ||
 	    create_serve(create, MESSAGE_EXEC, err) < 0)
 		return -1;
 	create->started = true;

@@ -160,7 +160,7 @@ static void test_capabilities_that_we_lack(void **state)
 		context.new_user_namespace = userns;
 		assert_int_equal(plan(&fixture,
 				      "{ " USER ", \"capabilities\": { \"bounding\": "
-						"[\"CAP_CHOWN\", \"CAP_SYS_ADMIN\"] } }",
+				      "[\"CAP_CHOWN\", \"CAP_SYS_ADMIN\"] } }",
 				      &context),
 				 0);
 		assert_int_equal(fixture.plan.caps.bounding, userns ? 1 | 1 << 21 : 1);
