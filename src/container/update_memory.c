@@ -79,7 +79,7 @@ static int lower_to(int cgroup, uint64_t next, uint64_t *usage, struct error *er
 static int step_down(int cgroup, uint64_t limit, int64_t deadline, struct error *err)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
-	uint64_t usage, step, lowest = UINT64_MAX;
+	uint64_t usage = 0, step, lowest = UINT64_MAX;
 	int vain = 0;
 
 	if (read_usage(cgroup, &usage, err) < 0)
@@ -125,7 +125,7 @@ static int refuse(uint64_t limit, uint64_t usage, struct error *err)
 static int bring_down(int cgroup, uint64_t limit, int64_t deadline, struct update_memory *memory,
 		      struct error *err)
 {
-	uint64_t usage;
+	uint64_t usage = 0;
 
 	if (step_down(cgroup, limit, deadline, err) < 0 || freeze(cgroup, memory, err) < 0 ||
 	    read_usage(cgroup, &usage, err) < 0)

@@ -138,7 +138,7 @@ static int set_selinux(int procfs, const char *name, const char *label, const ch
 		       struct error *err)
 {
 	size_t length = without_level(label);
-	char back[LABEL_MAX];
+	char back[LABEL_MAX] = "";
 
 	if (set_attribute(procfs, name, label, back, sizeof(back), err) < 0) {
 		if (err->errnum == EINVAL)
