@@ -2,6 +2,7 @@
  * names (page sizes, devices). */
 #include "check_parts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -253,6 +254,53 @@ static void check_block_device(const struct checker *check, const struct cgroup_
 	checker_error(check, &err, write->where, CRL_CGROUP_REFUSED);
 }
 
+static bool offers(int fd, const char *controller)
+{
+	char list[1024];
+
+	return file_read_small(fd, "cgroup.controllers", list, sizeof(list)) >= 0 &&
+	       has_word(list, controller);
+}
+
+static void close_directory(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* Some cgroup that has the files of CONTROLLER: those that the root does not have, too; or -1. */
+static int find_example(const struct checker *check, const char *controller)
+{
+	int copy = openat(check->runtime->cgroup_root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_with(close_directory) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		auto_fd fd = -1;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		fd = openat(check->runtime->cgroup_root, entry->d_name,
+			    O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && offers(fd, controller))
+			return take_fd(&fd);
+	}
+	return -1;
+}
+
+/* "memory.hihg": the controller is there, and has no such file. */
+static void check_file(const struct checker *check, const struct cgroup_write *write)
+{
+	struct error err = { 0 };
+	auto_fd fd = write->unless ? -1 : find_example(check, write->controller);
+
+	if (fd < 0 || faccessat(fd, write->file, F_OK, 0) == 0 || errno != ENOENT)
+		return;
+	error_unsupported(&err, "the cgroup controller %s of this kernel has no file %s",
+			  write->controller, write->file);
+	checker_error(check, &err, write->where, CRL_NO_CGROUP_FILE);
+}
+
 static void check_systemd(const struct checker *check)
 {
 	const char *run = check->facts->xdg_runtime_dir;
@@ -287,6 +335,7 @@ void check_cgroup(const struct checker *check)
 		if (!is_needed(&plan->writes.items[i]))
 			continue;
 		check_page_size(check, &plan->writes.items[i]);
+		check_file(check, &plan->writes.items[i]);
 		check_block_device(check, &plan->writes.items[i]);
 	}
 }

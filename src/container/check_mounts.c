@@ -158,6 +158,16 @@ static bool can_try_options(const struct checker *check, const struct mount_op *
 	return false;
 }
 
+/* An option that no filesystem has may be one of a mount, misspelt. */
+static void hint_option(const struct checker *check, const char *option, struct error *err)
+{
+	struct strings names = plan_mount_options(check->runtime->arena);
+	const char *nearest = text_nearest(option, (const char *const *)names.items);
+
+	if (nearest)
+		error_hint(err, "did you mean \"%s\"?", nearest);
+}
+
 static void check_options(const struct checker *check, const struct mount_op *op)
 {
 	struct error err = { 0 };
@@ -167,6 +177,8 @@ static void check_options(const struct checker *check, const struct mount_op *op
 	if (!can_try_options(check, op) ||
 	    probe_mount_options(op->type, &op->options, &bad, &err) == 0 || err.errnum == EPERM)
 		return;
+	if (bad < op->options.n)
+		hint_option(check, op->options.items[bad], &err);
 	checker_error(check, &err,
 		      bad < op->option_where.n ? op->option_where.items[bad] : op->where,
 		      CRL_MOUNT_OPTION_REFUSED);

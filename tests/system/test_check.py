@@ -268,6 +268,13 @@ def test_what_this_host_refuses(creel, name, change, pointer, phrase, code):
     assert result.code != 0, str(result)
 
 
+def test_misspelt_mount_option(creel):
+    bundle = changed(creel, lambda spec: spec["mounts"].append(
+        {"destination": "/t", "type": "tmpfs", "options": ["nosiud", "size=1m"]}))
+    finding = found(check(creel, bundle, code=2), "error", "/mounts/7/options/0", "nosiud")
+    assert finding["hint"] == 'did you mean "nosuid"?'
+
+
 def test_rootfs(creel):
     bundle = creel.bundle("/bin/probe", "true")
     bundle.rootfs = creel.directory / "nosuch"

@@ -47,7 +47,8 @@ def test_limits_that_can_be_had(creel, before):
      "/linux/resources/hugepageLimits/0", "CRL-3002"),
     ({"blockIO": {"throttleReadBpsDevice": [{"major": 250, "minor": 77, "rate": 1}]}},
      "/linux/resources/blockIO/throttleReadBpsDevice/0", "CRL-5204"),
-], ids=["pages", "disk"])
+    ({"unified": {"memory.hihg": "max"}}, "/linux/resources/unified/memory.hihg", "CRL-3002"),
+], ids=["pages", "disk", "file"])
 def test_limits_of_what_does_not_exist(creel, resources, pointer, code):
     bundle = limited(creel, resources)
     finding, = errors(check(creel, bundle))
