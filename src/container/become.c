@@ -105,7 +105,8 @@ int become_start(struct become *become, struct error *err)
 			    err, "neither 0 nor process.user is mapped in the user namespace");
 		*err = (struct error){ 0 };
 	}
-	/* Who is born later starts its own; each session is a group to the scheduler, in a queue. */
+	/* Who is born later starts its own; each session is a group to the scheduler, in a queue.
+	 */
 	if (!become->born && setsid() < 0) {
 		int errnum = errno;
 
@@ -253,7 +254,8 @@ static int set_credentials(struct become *become, struct error *err)
 	int last = caps_last();
 
 	if (caps_drop_bounding(&process->caps, err) < 0)
-		return error_at(err, "/process/capabilities/bounding");
+		return error_coded(err, CRL_IDS_AND_CAPABILITIES,
+				   error_at(err, "/process/capabilities/bounding"));
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_coded(
 		    err, CRL_IDS_AND_CAPABILITIES,
@@ -269,7 +271,8 @@ static int set_credentials(struct become *become, struct error *err)
 	if (process_die_with_parent(SIGKILL, 0, err) < 0)
 		return -1;
 	if (caps_apply(&process->caps, last, err) < 0)
-		return error_at(err, "/process/capabilities");
+		return error_coded(err, CRL_IDS_AND_CAPABILITIES,
+				   error_at(err, "/process/capabilities"));
 	return 0;
 }
 
@@ -341,6 +344,16 @@ static bool loads_filter_for_agent(const struct become *become)
 	       become->seccomp->program.notify;
 }
 
+/* Without no_new_privs the filter comes before what still needs rights, and may refuse that. */
+static int blame_filter(struct error *err)
+{
+	if (err->errnum != EPERM && err->errnum != ENOSYS && err->errnum != EACCES)
+		return -1;
+	return error_hint(err, "the seccomp filter is in force by now, and may be what refuses it: "
+			       "without noNewPrivileges it must allow capset, prctl, setresuid, "
+			       "setresgid, setgroups and chdir");
+}
+
 int become_user(struct become *become, struct error *err)
 {
 	/* Everything is close-on-exec at birth; this is for what a library opened behind our back.
@@ -358,7 +371,7 @@ int become_user(struct become *become, struct error *err)
 	if (loads_filter_early(become) && install_filter(become, err) < 0)
 		return -1;
 	if (set_credentials(become, err) < 0 || enter_directory_late(become, err) < 0)
-		return -1;
+		return loads_filter_early(become) ? blame_filter(err) : -1;
 	umask(become->process->umask);
 	if (become->process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		error_system(err, errno, "cannot set no_new_privs");

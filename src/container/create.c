@@ -410,7 +410,7 @@ static int move_net_devices(struct create *create, struct error *err)
 		const struct plan_net_device *device = &create->plan.net_devices[i];
 
 		if (netdev_move(device->name, target, device->new_name, err) < 0)
-			return error_at(err, device->where);
+			return error_coded(err, CRL_NET_DEVICE, error_at(err, device->where));
 	}
 	return 0;
 }

@@ -38,6 +38,12 @@ static int explain_death(struct create *create, struct error *err)
 		    err, CRL_SETUP_DIED,
 		    error_system(err, 0, "%s was killed by %s", who,
 				 process_signal_name(WTERMSIG(status), name, sizeof(name))));
+		if (WTERMSIG(status) == SIGSYS) {
+			error_at(err, "/linux/seccomp");
+			error_hint(err,
+				   "the seccomp filter does not allow what creel itself has to "
+				   "do after it is in force, or execve");
+		}
 		return WTERMSIG(status) == SIGKILL
 			   ? oom_blame(create->runtime, create->container.state.cgroup, NULL,
 				       "container init", err)

@@ -39,7 +39,10 @@ int seccomp_agent_pass(struct arena *arena, const struct seccomp_agent *agent, i
 
 	auto_fd socket = fd_connect(agent->path, err);
 
-	if (socket < 0 || fd_send(socket, listener, text, size, err) < 0)
-		return error_at(err, "/linux/seccomp/listenerPath");
-	return 0;
+	if (socket >= 0 && fd_send(socket, listener, text, size, err) == 0)
+		return 0;
+	error_while(err, "handing the seccomp listener to its agent");
+	error_hint(err, "the agent must listen at listenerPath before the container is created");
+	error_code(err, CRL_SECCOMP_LOAD);
+	return error_at(err, "/linux/seccomp/listenerPath");
 }

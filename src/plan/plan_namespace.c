@@ -134,7 +134,7 @@ int plan_namespaces(const struct input *input, struct plan_namespaces *plan, str
 			plan->joins[plan->joins_n++] = (struct plan_join){
 				.flag = flag,
 				.path = entry->path,
-				.where = where,
+				.where = pointer_key(input->arena, where, "path"),
 			};
 		else
 			plan->makes[plan->makes_n++] = (struct plan_join){

@@ -29,7 +29,8 @@ def failed(creel, bundle, *options, command="run", **more):
     """The result of a command that fails, which leaves nothing behind."""
     result = creel.run(command, "--bundle", bundle.path, *options, creel.id(), log=True, **more)
     assert result.code != 0, str(result)
-    assert not creel.root.exists() or os.listdir(creel.root) == []
+    left = os.listdir(creel.root) if creel.root.exists() else []
+    assert [name for name in left if not name.startswith(".")] == []    # the cache of filters stays
     return result
 
 
@@ -112,6 +113,20 @@ def test_01_too_many_user_namespaces(creel):
     result = failed(creel, bundle.write())
     told(result, 5301, "cannot make a new user namespace", "user.max_user_namespaces is 0",
          pointer=namespace_pointer(bundle.spec, "user"), bundle=bundle)
+
+
+@pytest.mark.parametrize("action,code,words,pointer", [
+    ("SCMP_ACT_KILL_PROCESS", 5600, ["was killed by SIGSYS"], "/linux/seccomp"),
+    ("SCMP_ACT_ERRNO", 5408, ["bounding set"], "/process/capabilities/bounding")])
+def test_01_a_filter_that_stops_the_setup(creel, action, code, words, pointer):
+    """Without noNewPrivileges it is in force before the setup has ended."""
+    bundle = creel.bundle("/bin/probe", "true", noNewPrivileges=False)
+    bundle.spec["linux"]["seccomp"] = {"defaultAction": action, "syscalls": [
+        {"names": ["write", "sendmsg", "sendto", "exit_group", "futex", "execve", "close"],
+         "action": "SCMP_ACT_ALLOW"}]}
+    record = told(failed(creel, bundle.write()), code, *words, pointer=pointer, bundle=bundle,
+                  engines=["operation not permitted"] if code == 5408 else [])
+    assert "seccomp filter" in record["hint"], record
 
 
 # 2, 3: a sysctl that something outside denies or covers
@@ -672,6 +687,70 @@ def test_words_of_the_command_line(creel, words, code, hint):
     assert result.code == 1, str(result)
     assert f"[CRL-{code}]" in result.err.splitlines()[0], result.err
     assert hint in result.err, result.err
+
+
+OTHERS = [
+    # what is wrong, code, words, pointer, phrases of engines
+    (lambda s: s["process"].update(cwd="/etc/passwd"), 5012, ["working directory"], "/process/cwd",
+     []),
+    (lambda s: add_mount(s, "/bin/probe/x", "tmpfs", kind="tmpfs"), 5106, ["/bin/probe/x"],
+     "/mounts/7", []),
+    (lambda s: s["linux"].update(netDevices={"nosuch0": {}}), 5305, ["nosuch0", "no such device"],
+     "/linux/netDevices/nosuch0", []),
+    (lambda s: s["linux"].update(seccomp={
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/nonexistent/socket",
+        "syscalls": [{"names": ["getcwd"], "action": "SCMP_ACT_NOTIFY"}]}), 5406,
+     ["agent", "/nonexistent/socket"], "/linux/seccomp/listenerPath", NOT_FOUND),
+    (lambda s: s["linux"]["namespaces"][1].update(path="/proc/self/ns/uts"), 5302,
+     ["/proc/self/ns/uts", "uts namespace, not a network namespace"], "/linux/namespaces/1/path",
+     []),
+    (lambda s: s["linux"].update(sysctl={"net.ipv4.nothing": "1"}), 5403, ["net.ipv4.nothing"],
+     "/linux/sysctl/net.ipv4.nothing", NOT_FOUND),
+    (lambda s: s["linux"].update(sysctl={"net.ipv4.ip_forward": "much"}), 5402,
+     ["net.ipv4.ip_forward", "much"], "/linux/sysctl/net.ipv4.ip_forward", []),
+    (lambda s: s["linux"].update(sysctl={"vm.swappiness": "1"}), 2020, ["vm.swappiness"],
+     "/linux/sysctl/vm.swappiness", []),
+    (lambda s: s["process"].update(user={"uid": "0", "gid": 0}), 2002,
+     ["expected a number, found a string"], "/process/user/uid", []),
+    (lambda s: s["linux"]["namespaces"][0].update(type="pdi"), 2003, ['"pdi"'],
+     "/linux/namespaces/0/type", []),
+    (lambda s: s["process"].update(oomScoreAdj=2000), 2004, ["-1000 to 1000"],
+     "/process/oomScoreAdj", []),
+    (lambda s: s["process"].pop("cwd"), 2005, ['"cwd" is missing'], "/process/cwd", []),
+    (lambda s: s["linux"]["namespaces"].pop(3), 2010, ["UTS namespace"], "/hostname", []),
+    (lambda s: s["linux"]["namespaces"].append({"type": "user"}), 2011, ["user namespaces"],
+     "/linux/uidMappings", []),
+    (lambda s: s["linux"]["namespaces"].append({"type": "pid"}), 2015, ["twice"],
+     "/linux/namespaces/6/type", []),
+    (lambda s: add_mount(s, "/proc/sys", "/tmp", "bind"), 2022, ["inside /proc"],
+     "/mounts/7/destination", []),
+    (lambda s: s["process"]["rlimits"][0].update(soft=4096), 2025, ["above the hard limit"],
+     "/process/rlimits/0/soft", []),
+    (lambda s: s["process"]["env"].append("NONSENSE"), 2026, ["missing '='"], "/process/env/2", []),
+    (lambda s: s["linux"].update(cgroupsPath="/a/../b"), 2027, ['".."'], "/linux/cgroupsPath", []),
+]
+
+
+@pytest.mark.parametrize("change,code,words,pointer,engines", OTHERS,
+                         ids=[str(row[1]) for row in OTHERS])
+def test_other_situations(creel, change, code, words, pointer, engines):
+    bundle = changed(creel, change)
+    told(failed(creel, bundle), code, *words, pointer=pointer, bundle=bundle, engines=engines)
+
+
+def test_a_root_that_is_not_there(creel):
+    bundle = creel.bundle("/bin/probe", "true")
+    bundle.rootfs.rename(f"{bundle.rootfs}-elsewhere")
+    told(failed(creel, bundle), 5107, str(bundle.rootfs), pointer="/root/path", bundle=bundle,
+         engines=NOT_FOUND)
+
+
+@pytest.mark.parametrize("text,code,line", [
+    ('{"a": 1,\n}', 2001, 2), ("{", 2001, 1), ('{\n"a": 1,\n"a": 2}', 2006, 3)])
+def test_documents_that_are_none(creel, text, code, line):
+    bundle = creel.bundle("/bin/probe", "true").write_text(text)
+    record = failed(creel, bundle).error
+    assert (record["code"], record["line"]) == (f"CRL-{code}", line), record
 
 
 def test_states_have_codes(creel):
