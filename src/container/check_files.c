@@ -14,6 +14,11 @@
 #include <creel/mount_table.h>
 #include <creel/namespace.h>
 
+bool checker_is_hidden(const struct checker *check, int errnum)
+{
+	return errnum == EACCES && !check->facts->is_admin && check->plan->namespaces.maps;
+}
+
 static void check_root(struct checker *check)
 {
 	const char *path = check->plan->rootfs;
@@ -22,7 +27,7 @@ static void check_root(struct checker *check)
 	if (!path || findings_has_error(check->findings, "/root"))
 		return;
 	check->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (check->root >= 0)
+	if (check->root >= 0 || checker_is_hidden(check, errno))
 		return;
 	error_system(&err, errno, "cannot open the root filesystem %s", path);
 	if (err.errnum == ENOENT && check->config->root->path[0] != '/')
@@ -100,6 +105,8 @@ enum place checker_look(const struct checker *check, const char *path, uint64_t 
 	*fd = inroot_try(check->root, path, flags);
 	if (*fd >= 0)
 		return PLACE_FOUND;
+	if (checker_is_hidden(check, errno))
+		return PLACE_HIDDEN;
 	return errno != ENOENT || may_come(check) ? PLACE_UNCERTAIN : PLACE_ABSENT;
 }
 
@@ -126,7 +133,7 @@ static void check_hook(const struct checker *check, enum oci_hook_kind kind, con
 	struct stat st;
 	auto_fd fd = -1;
 
-	if (inside && checker_look(check, path, O_PATH, &fd) == PLACE_UNCERTAIN)
+	if (inside && checker_look(check, path, O_PATH, &fd) > PLACE_ABSENT)
 		return;
 	if (!inside)
 		fd = open(path, O_PATH | O_CLOEXEC);

@@ -99,7 +99,7 @@ static void check_bind(const struct checker *check, size_t index)
 		result = try_source(check, op, &err);
 	if (result == 0)
 		check_shape(check, index);
-	else
+	else if (!checker_is_hidden(check, err.errnum))
 		checker_error(check, &err,
 			      err.where[0] || err.code == CRL_NO_IDMAP ? op->where
 								       : source_of(check, op),

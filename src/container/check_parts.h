@@ -24,6 +24,7 @@ enum place {
 	PLACE_FOUND,
 	PLACE_ABSENT,
 	PLACE_UNCERTAIN, /* a mount or a hook may bring it */
+	PLACE_HIDDEN,	 /* we may not look; the container's root may */
 };
 
 /* Keeps ERR at POINTER with CODE (0: none) and leaves ERR cleared for the next one. */
@@ -34,6 +35,9 @@ const char *checker_index(const struct checker *check, const char *pointer, size
 
 /* Opens PATH as the container will see it, for FLAGS; FD receives the descriptor or -1. */
 enum place checker_look(const struct checker *check, const char *path, uint64_t flags, int *fd);
+
+/* Whether ERRNUM is only ours: root of the container's user namespace may go where we may not. */
+bool checker_is_hidden(const struct checker *check, int errnum);
 
 /* check_files.c: the root filesystem, hooks, namespaces and sockets by path. */
 void check_files(struct checker *check);

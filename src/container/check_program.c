@@ -51,8 +51,8 @@ static const char *find_by_name(const struct checker *check, const char *name, e
 			*place = PLACE_FOUND;
 			return path;
 		}
-		if (here == PLACE_UNCERTAIN)
-			*place = PLACE_UNCERTAIN;
+		if (here > *place)
+			*place = here;
 		dirs += length + (dirs[length] == ':');
 	}
 	return NULL;
@@ -62,6 +62,8 @@ static void say_absent(const struct checker *check, enum place place, const char
 {
 	struct error err = { 0 };
 
+	if (place == PLACE_HIDDEN)
+		return;
 	if (place == PLACE_UNCERTAIN) {
 		struct error *finding = findings_say(check->findings, FINDING_WARNING, WHERE,
 						     "\"%s\" is not in the root filesystem", name);

@@ -466,6 +466,25 @@ def test_rootless_ranges(creel):
         assert [finding["pointer"] for finding in errors(report)] == pointers, report
 
 
+def test_what_only_the_container_may_enter(creel):
+    """A directory of an id that is mapped: the user may not look, and the container may."""
+    bundle = user_bundle(creel)
+    bundle.rootfs.chmod(0o700)
+    secret = creel.directory / "secret"
+    (secret / "below").mkdir(parents=True)
+    secret.chmod(0o700)
+    bundle.spec["mounts"].append({"destination": "/mnt", "type": "bind", "options": ["rbind"],
+                                  "source": str(secret / "below")})
+    bundle.write()
+    for path in (bundle.path, bundle.path / "config.json"):
+        os.chown(path, harness.USER, harness.USER)
+    os.chown(bundle.rootfs, 100000, 100000)
+    creel.prefix = ["setpriv", "--reuid", str(harness.USER), "--regid", str(harness.USER),
+                    "--clear-groups", "--inh-caps=-all"]
+    check_report = check(creel, bundle, code=0)
+    assert [finding["severity"] for finding in check_report["findings"]] in ([], ["note"])
+
+
 def test_forbidden_user_namespaces(creel):
     """In a user namespace where no more may be made, the sysctl is named."""
     bundle = creel.bundle("/bin/probe", "true", userns=True)
