@@ -21,6 +21,9 @@ int procfs_open_private(struct error *err) must_check;
 
 /* Opens NAME ("self/attr/exec", "123/uid_map") for FLAGS.  */
 int procfs_open_file(int procfs, const char *name, uint64_t flags, struct error *err) must_check;
+/* Opens what FD (O_PATH) stands for with FLAGS, without a lookup: -1 with errno set.  The one magic
+ * link that is followed, and it is our own. */
+int procfs_reopen(int procfs, int fd, int flags) must_check;
 /* Reads it whole into BUFFER, without the last newline; the length, or -1 with errno set. */
 ssize_t procfs_read(int procfs, const char *name, char *buffer, size_t size);
 /*

@@ -43,7 +43,7 @@ int tuning_set_scheduler(pid_t pid, const struct tuning_scheduler *scheduler,
 			 struct error *err) must_check;
 /* Whether a process that forks has children with the same policy: SCHED_DEADLINE may not fork. */
 bool tuning_is_inherited(const struct tuning_scheduler *scheduler);
-/* ioprio_set(2) of the process group: class 1 to 3, priority 0 to 7. */
+/* ioprio_set(2) of the process: class 1 to 3, priority 0 to 7. */
 int tuning_set_io_priority(int class, int priority, struct error *err) must_check;
 int tuning_set_affinity(const struct tuning_cpus *cpus, struct error *err) must_check;
 /* Lets the process run on every CPU that its cpuset has, whatever mask an engine was pinned to. */

@@ -134,12 +134,19 @@ static bool is_null_device(const struct stat *st)
 static int reopen_null(struct become *become, int stream, struct error *err)
 {
 	struct stat st;
-	auto_fd null = inroot_try(become->root, "dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK);
+	/* What an image has there must not be opened before it is known: to open a device is to do
+	 * something with it. */
+	auto_fd node = inroot_try(become->root, "dev/null", O_PATH);
 
-	if (null < 0 || fstat(null, &st) < 0 || !is_null_device(&st))
+	if (node < 0 || fstat(node, &st) < 0 || !is_null_device(&st))
 		return 0; /* The one that we have is certainly /dev/null; a container without one
 			     keeps it. */
-	if (fcntl(null, F_SETFL, O_RDWR) < 0 || dup3(null, stream, 0) < 0)
+
+	auto_fd null = procfs_reopen(become->procfs, node, O_RDWR);
+
+	if (null < 0)
+		return 0;
+	if (dup3(null, stream, 0) < 0)
 		return error_system(err, errno, "cannot replace standard stream %d", stream);
 	return 0;
 }

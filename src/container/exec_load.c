@@ -18,6 +18,7 @@
 #include <creel/log.h>
 #include <creel/message.h>
 #include <creel/namespace.h>
+#include <creel/process.h>
 #include <creel/procfs.h>
 #include <creel/seccomp_agent.h>
 
@@ -438,7 +439,8 @@ static int open_root(struct exec *exec, struct error *err)
 	exec->root = openat(exec->runtime->procfs, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (exec->root < 0)
 		return error_system(err, errno, "cannot open the root of the container");
-	return 0;
+	/* While it lives the number is its own: else we might have the root of another. */
+	return process_signal(exec->init_fd, 0, err);
 }
 
 int exec_load(struct exec *exec, struct error *err)

@@ -115,6 +115,9 @@ static int copy_data(int from, int to, off_t size, const char *name, struct erro
 
 		if (end < 0 || lseek(to, at, SEEK_SET) < 0)
 			return error_system(err, errno, "cannot copy %s", name);
+		/* A filesystem of a user's program (FUSE) answers what it likes, for ever. */
+		if (end <= at)
+			return error_system(err, EIO, "cannot copy %s: its holes move", name);
 		while (at < end) {
 			ssize_t n = sendfile(to, from, &at, (size_t)(end - at));
 
@@ -124,6 +127,8 @@ static int copy_data(int from, int to, off_t size, const char *name, struct erro
 				break;
 		}
 		at = lseek(from, end, SEEK_DATA);
+		if (at >= 0 && at < end)
+			return error_system(err, EIO, "cannot copy %s: its holes move", name);
 	}
 	/* ENXIO: no data after this offset. */
 	if (at < 0 && errno != ENXIO)

@@ -117,6 +117,14 @@ static ssize_t read_whole(int fd, char *buffer, size_t size)
 	return (ssize_t)length;
 }
 
+int procfs_reopen(int procfs, int fd, int flags)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "self/fd/%d", fd);
+	return openat(procfs, name, flags | O_CLOEXEC | O_NOCTTY);
+}
+
 ssize_t procfs_read(int procfs, const char *name, char *buffer, size_t size)
 {
 	auto_fd fd = try_open(procfs, name, O_RDONLY);

@@ -118,13 +118,8 @@ static int clone_mount(int self)
  */
 static bool become_clone(int procfs, int tree)
 {
-	char path[32];
 	struct error err = { 0 };
-
-	snprintf(path, sizeof(path), "self/fd/%d", tree);
-
-	/* Opened again for reading, through the one magic link that is our own. */
-	auto_fd program = openat(procfs, path, O_RDONLY | O_CLOEXEC);
+	auto_fd program = procfs_reopen(procfs, tree, O_RDONLY);
 
 	if (program < 0 || !sealed_remap(procfs, program))
 		return false;

@@ -16,7 +16,7 @@
 #include <creel/procfs.h>
 
 /* ioprio_set(2) has no header in glibc, and <linux/ioprio.h> only since 5.15. */
-#define IOPRIO_OF_GROUP		      2
+#define IOPRIO_OF_PROCESS	      1
 #define IOPRIO_CLASS_REALTIME	      1
 #define IOPRIO_VALUE(class, priority) ((class) << 13 | (priority))
 
@@ -181,8 +181,9 @@ int tuning_set_scheduler(pid_t pid, const struct tuning_scheduler *scheduler, st
 
 int tuning_set_io_priority(int class, int priority, struct error *err)
 {
-	/* The spec says "process group"; after setsid(2) that is nobody but the container. */
-	if (syscall(SYS_ioprio_set, IOPRIO_OF_GROUP, 0, IOPRIO_VALUE(class, priority)) < 0) {
+	/* The spec says "process group", which will be this process and its children: they inherit
+	 * it.  Of a stage the group is still the caller's. */
+	if (syscall(SYS_ioprio_set, IOPRIO_OF_PROCESS, 0, IOPRIO_VALUE(class, priority)) < 0) {
 		int errnum = errno;
 
 		error_coded(err, CRL_SCHEDULING,

@@ -1,6 +1,7 @@
 """A container that joins a pid namespace, and exec: the process is born there when all is ready for it, and nothing that the
 document says may be lost on the way.  That nobody there can make use of it is tests/attacks, A-02."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -168,6 +169,21 @@ def test_scheduler(creel, first, request, scheduler):
         assert result.code == 0, str(result)
         seen = result.json()["scheduler"]
         assert scheduler["policy"].removeprefix("SCHED_").lower() in str(seen).lower(), seen
+
+
+def io_priority():
+    """ioprio_get(2) of our process group, and so of who called creel."""
+    return ctypes.CDLL(None).syscall(252, 2, 0)
+
+
+def test_io_priority(creel, first):
+    """Its own, and not that of the caller's process group, in which its stage is."""
+    before = io_priority()
+    for result in in_both(creel, first, "/bin/probe", "sections", "ioPriority",
+                          ioPriority={"class": "IOPRIO_CLASS_IDLE", "priority": 0}):
+        assert result.code == 0, str(result)
+        assert "idle" in str(result.json()).lower() or "3" in str(result.json()), str(result)
+    assert io_priority() == before
 
 
 def test_terminal(creel, first):
