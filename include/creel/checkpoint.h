@@ -100,6 +100,8 @@ struct external_mounts {
 
 void external_mounts_list(struct arena *arena, const struct plan *plan,
 			  struct external_mounts *mounts);
+/* The name of what is mounted at SUB ("/a/b"; "" for itself) below the external mount OP. */
+const char *external_mount_key(struct arena *arena, const struct mount_op *op, const char *sub);
 
 /* Names of namespaces that are joined by path; NULL for a kind that CRIU cannot leave out. */
 const char *external_namespace_key(uint64_t flag);

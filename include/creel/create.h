@@ -57,6 +57,7 @@ struct create {
 	bool pid_written; /* the pid file is there, and still ours to undo */
 	bool hooks_begun; /* some runtime hook ran: poststop hooks are owed */
 	bool made_rdt;
+	bool restores;		  /* CRIU makes the container */
 	uint64_t more_namespaces; /* that a restored container has, whatever the document says */
 	bool unit_asked;	  /* systemd was asked for the unit: it may exist */
 	bool unit_silent;	  /* and did not answer in time */

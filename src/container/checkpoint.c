@@ -35,6 +35,7 @@ struct checkpoint {
 	struct criu_request request;
 	pid_t pid;
 	int init;
+	bool was_paused;
 };
 
 /* ---- before anything is done ---- */
@@ -223,6 +224,18 @@ static int start_criu(struct checkpoint *checkpoint, struct error *err)
 	return criu_start(&checkpoint->criu, looks ? checkpoint->runtime->cgroup_root : -1, err);
 }
 
+/* A CRIU that was killed has left it frozen. */
+static void thaw(const struct checkpoint *checkpoint)
+{
+	struct error err = { 0 };
+	auto_fd cgroup = container_cgroup(checkpoint->runtime, &checkpoint->create.container, &err);
+
+	if (checkpoint->was_paused || cgroup < 0 || cgroup_is_frozen(cgroup) != 1)
+		return;
+	if (cgroup_freeze(cgroup, false, END_MS, &err) < 0)
+		log_warning("the container could not be thawed: %s", err.what);
+}
+
 static int dump(struct checkpoint *checkpoint, struct error *err)
 {
 	struct criu_answer answer;
@@ -235,8 +248,11 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
 		return -1;
 	if (criu_call(&checkpoint->criu, checkpoint->runtime->arena, &checkpoint->request, notified,
 		      checkpoint, criu_patience(checkpoint->runtime), checkpoint->place.work_path,
-		      &answer, err) < 0)
+		      &answer, err) < 0) {
+		criu_close(&checkpoint->criu);
+		thaw(checkpoint);
 		return error_while(err, "%s", what);
+	}
 	if (!checkpoint->request.leave_running)
 		wait_for_end(checkpoint);
 	return 0;
@@ -267,6 +283,7 @@ int verb_checkpoint(struct runtime *runtime, const struct checkpoint_options *op
 		return -1;
 	checkpoint.init = init;
 	checkpoint.pid = (pid_t)container.state.pid.value;
+	checkpoint.was_paused = container.status == OCI_STATUS_PAUSED;
 	if (load(&checkpoint, &container, err) == 0 &&
 	    check_plan(&checkpoint.create.plan, err) == 0 &&
 	    criu_place_open(runtime, &options->criu, true, LOG_FILE, &checkpoint.place, err) == 0) {

@@ -98,6 +98,43 @@ static int add_found(struct arena *arena, int root, const char *point,
 	return 0;
 }
 
+static bool is_listed(const struct criu_pairs *pairs, const char *point)
+{
+	for (size_t i = 0; i < pairs->n; i++)
+		if (text_equal(pairs->items[i].key, point))
+			return true;
+	return false;
+}
+
+/* What came with a recursive bind is as external as that. */
+static void add_below(struct arena *arena, const char *table, const char *top,
+		      const struct mount_op *op, struct criu_pairs *pairs)
+{
+	char *text = arena_strdup(arena, table);
+	struct mount_line line;
+	size_t n = strlen(top);
+
+	if (op->kind != MOUNT_BIND || !(op->flags & MOUNT_RECURSIVE))
+		return;
+	while (mount_table_next(&text, &line))
+		if (mount_is_below(line.point, top) && line.point[n] == '/' &&
+		    !is_listed(pairs, line.point) && !strpbrk(line.point, "[]\n"))
+			criu_pair_add(arena, pairs,
+				      (struct criu_pair){
+					  .key = line.point,
+					  .value = external_mount_key(arena, op, line.point + n) });
+}
+
+static void add_all_below(struct arena *arena, int root, const char *table,
+			  const struct external_mounts *mounts, struct criu_pairs *pairs)
+{
+	struct mount_line line;
+
+	for (size_t i = 0; i < mounts->n; i++)
+		if (checkpoint_find_mount(arena, root, table, mounts->items[i].op->target, &line))
+			add_below(arena, table, line.point, mounts->items[i].op, pairs);
+}
+
 int checkpoint_find_mounts(struct arena *arena, int procfs, pid_t pid,
 			   const struct external_mounts *mounts, struct criu_pairs *pairs,
 			   struct error *err)
@@ -130,6 +167,8 @@ int checkpoint_find_mounts(struct arena *arena, int procfs, pid_t pid,
 		if (add_found(arena, root, line.point, mount, pairs, err) < 0)
 			return -1;
 	}
+	/* The document's own mounts below others have their own names. */
+	add_all_below(arena, root, table, mounts, pairs);
 	return 0;
 }
 
@@ -272,6 +311,11 @@ int checkpoint_read_streams(struct arena *arena, int images, const char *keys[3]
 	const struct json *list = text ? json_parse(arena, STREAMS_FILE, text, size, err) : NULL;
 	size_t n = 0;
 
+	/* Without any the error is another one: that there is no checkpoint. */
+	if (!list && err->errnum == ENOENT) {
+		error_ignore(err, "no stream needs a replacement");
+		return 0;
+	}
 	if (!list)
 		return -1;
 	json_each (item, list) {

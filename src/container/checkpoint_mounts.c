@@ -14,10 +14,16 @@ static bool is_external(const struct mount_op *op)
 	       (op->kind == MOUNT_CGROUP && op->flags & MOUNT_OWN_CGROUP) || op->kind == MOUNT_MASK;
 }
 
+const char *external_mount_key(struct arena *arena, const struct mount_op *op, const char *sub)
+{
+	const char *name = text_format(arena, "%s%s", op->target, sub);
+
+	return text_format(arena, "creel-%s", state_digest(arena, name, strlen(name)));
+}
+
 static void add(struct arena *arena, struct mount_op *op, struct external_mounts *mounts)
 {
-	const char *digest = state_digest(arena, op->target, strlen(op->target));
-	const char *key = text_format(arena, "creel-%s", digest);
+	const char *key = external_mount_key(arena, op, "");
 
 	if (!is_external(op))
 		return;

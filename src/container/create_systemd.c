@@ -82,19 +82,26 @@ static int take_cgroup(struct create *create, struct error *err)
 	return cgroup_enable(root, state->cgroup, &create->plan.cgroup.writes, err);
 }
 
-/* What would stop the set-up itself: S and I are two processes, and S is as large as we are. */
-static bool hinders(const struct systemd_property *property)
+/*
+ * What would stop the set-up itself: S and I are two processes, and S is as large as we are.  A
+ * restore has CRIU in the unit beside the container, until that is complete.
+ */
+static bool hinders(const struct create *create, const struct systemd_property *property)
 {
 	uint64_t limit = UINT64_MAX;
+	bool is_memory =
+	    text_equal(property->name, "MemoryMax") || text_equal(property->name, "MemoryHigh");
+
+	if (create->restores && (is_memory || text_equal(property->name, "TasksMax") ||
+				 text_equal(property->name, "MemorySwapMax")))
+		return true;
 
 	if (property->values.n != 1 ||
 	    !text_parse_uint(property->values.items[0], UINT64_MAX, &limit))
 		return false;
 	if (text_equal(property->name, "TasksMax"))
 		return limit < SETUP_TASKS;
-	if (text_equal(property->name, "MemoryMax") || text_equal(property->name, "MemoryHigh"))
-		return limit < SETUP_MEMORY;
-	return false;
+	return is_memory && limit < SETUP_MEMORY;
 }
 
 /* The properties that are in the way of the set-up or depend on the unit's cgroup, or the others,
@@ -109,7 +116,7 @@ static size_t select_properties(const struct create *create, bool late,
 	for (size_t i = 0; i < plan->properties_n; i++) {
 		const struct systemd_property *property = &plan->properties[i];
 
-		if ((property->with || hinders(property)) != late)
+		if ((property->with || hinders(create, property)) != late)
 			continue;
 		if (!property->with || cgroup_has(create->cgroup.fd, property->with))
 			(*selected)[n++] = *property;

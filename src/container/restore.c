@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <creel/idmap.h>
 #include <creel/log.h>
 #include <creel/monitor.h>
+#include <creel/mount_table.h>
 #include <creel/namespace.h>
 #include <creel/notify.h>
 #include <creel/oom.h>
@@ -119,32 +121,61 @@ static const char *mount_context(const struct restore *restore)
 	return config->mount_label;
 }
 
-static void place_mounts(struct restore *restore)
+static void place(struct restore *restore, const char *key, const char *name)
 {
 	struct arena *arena = restore->create.runtime->arena;
-	struct criu_pairs *pairs = &restore->request.mounts;
-	static const char *const masks[] = { CHECKPOINT_NULL, CHECKPOINT_EMPTY };
+	const char *path = text_format(arena, "%s/%s", restore->stage_path, name);
+
+	criu_pair_add(arena, &restore->request.mounts,
+		      (struct criu_pair){ .key = key, .value = path });
+}
+
+/* What is mounted below the source of a recursive bind comes with it. */
+static int place_below(struct restore *restore, const struct external_mount *mount,
+		       struct error *err)
+{
+	struct arena *arena = restore->create.runtime->arena;
+	char source[PATH_MAX];
+	struct mount_line line;
+
+	if (mount->op->kind != MOUNT_BIND || !(mount->op->flags & MOUNT_RECURSIVE))
+		return 0;
+	/* Whatever is wrong with it is said when it is mounted. */
+	if (!realpath(mount->op->source, source))
+		return 0;
+
+	char *table = mount_table_read(arena, restore->create.runtime->procfs, err);
+	size_t n = text_equal(source, "/") ? 0 : strlen(source);
+
+	if (!table)
+		return -1;
+	while (mount_table_next(&table, &line))
+		if (mount_is_below(line.point, source) && line.point[n] == '/' && line.point[n + 1])
+			place(restore, external_mount_key(arena, mount->op, line.point + n),
+			      text_format(arena, "%s%s", mount->key, line.point + n));
+	return 0;
+}
+
+static int place_mounts(struct restore *restore, struct error *err)
+{
+	struct arena *arena = restore->create.runtime->arena;
 
 	external_mounts_list(arena, &restore->create.plan, &restore->mounts);
 	restore->state_path = text_format(arena, "%s/%s", restore->create.runtime->root_path,
 					  restore->create.options->id);
 	restore->stage_path = text_format(arena, "%s/%s", restore->state_path, RESTORE_STAGE);
-	for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
-		criu_pair_add(
-		    arena, pairs,
-		    (struct criu_pair){
-			.key = masks[i],
-			.value = text_format(arena, "%s/%s", restore->stage_path, masks[i]) });
+	place(restore, CHECKPOINT_NULL, CHECKPOINT_NULL);
+	place(restore, CHECKPOINT_EMPTY, CHECKPOINT_EMPTY);
 	for (size_t i = 0; i < restore->mounts.n; i++) {
 		const struct external_mount *mount = &restore->mounts.items[i];
 
-		if (mount->op->kind != MOUNT_MASK)
-			criu_pair_add(arena, pairs,
-				      (struct criu_pair){ .key = mount->key,
-							  .value = text_format(arena, "%s/%s",
-									       restore->stage_path,
-									       mount->key) });
+		if (mount->op->kind == MOUNT_MASK)
+			continue;
+		place(restore, mount->key, mount->key);
+		if (place_below(restore, mount, err) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 static int lend_images(struct restore *restore, struct error *err)
@@ -184,8 +215,7 @@ static int make_request(struct create *create, struct error *err)
 			      &restore->request, err) < 0 ||
 	    keep_streams(restore, err) < 0 || keep_namespaces(restore, err) < 0)
 		return -1;
-	place_mounts(restore);
-	return lend_images(restore, err);
+	return place_mounts(restore, err) < 0 ? -1 : lend_images(restore, err);
 }
 
 /* ---- the rows ---- */
@@ -409,6 +439,7 @@ int verb_restore(struct runtime *runtime, const struct restore_options *options,
 			return -1;
 	}
 	result = create_load(create, runtime, &options->create, err);
+	create->restores = true;
 	if (result == 0)
 		result = check_plan(&create->plan, err);
 	if (result == 0)

@@ -120,9 +120,11 @@ int criu_start(struct criu *criu, int cgroup, struct error *err)
 	if (criu->pid == 0) {
 		struct error failed = { 0 };
 
-		/* It dies with us: nobody else would end it. */
-		if (process_die_with_parent(SIGKILL, 0, &failed) == 0 &&
-		    (cgroup < 0 || namespace_unshare(CLONE_NEWCGROUP, &failed) == 0))
+		/* It does not die with us: killed half-way it would leave processes that are frozen
+		 * and have its code in them.  Without our end of the socket it gives up by itself.
+		 */
+		setsid();
+		if (cgroup < 0 || namespace_unshare(CLONE_NEWCGROUP, &failed) == 0)
 			criu_exec(program, criu->peer, NULL, 0, &failed);
 		_exit(127);
 	}
@@ -302,7 +304,6 @@ int criu_call(struct criu *criu, struct arena *arena, const struct criu_request 
 	      criu_notify *notify, void *argument, int timeout_ms, const char *log_path,
 	      struct criu_answer *answer, struct error *err)
 {
-	struct error gone = { 0 };
 	enum served served = SERVED_MORE;
 	size_t size;
 	const void *data = criu_encode(arena, request, &size);
@@ -315,11 +316,8 @@ int criu_call(struct criu *criu, struct arena *arena, const struct criu_request 
 		drain(criu, arena);
 		return -1;
 	}
-	if (served == SERVED_BROKEN) {
-		if (process_signal(criu->pidfd, SIGKILL, &gone) < 0)
-			error_ignore(&gone, "it has ended");
+	if (served == SERVED_BROKEN)
 		return add_log(arena, request, log_path, NULL, err);
-	}
 	if (answer->success)
 		return 0;
 	error_system(err, answer->errnum > 0 ? answer->errnum : 0, "criu could not do it");

@@ -77,9 +77,18 @@ class World:
         """Waits until it has counted further than ABOVE."""
         return harness.wait_until(lambda: self.count() > above and self.count(), f"counting above {above}")
 
+    def with_log(self, log, *words, **more):
+        """A command that has to succeed; if not, the end of CRIU's log is in the failure."""
+        try:
+            return self.creel.ok(*words, timeout=LONG, **more)
+        except AssertionError as failure:
+            lines = log.read_text(errors="replace").splitlines()[-60:] if log.exists() else ["no log"]
+            raise AssertionError("\n".join([str(failure), *lines])) from None
+
     def checkpoint(self, *options, images=None, **more):
         """Saves it."""
-        return self.creel.ok("checkpoint", "--image-path", images or self.images, *options, self.name, timeout=LONG,
+        directory = images or self.images
+        return self.with_log(directory / "dump.log", "checkpoint", "--image-path", directory, *options, self.name,
                              **more)
 
     def delete(self):
@@ -89,8 +98,9 @@ class World:
 
     def restore(self, *options, images=None, detach=True, **more):
         """Makes it again."""
-        words = ["restore", "--image-path", images or self.images, "--bundle", self.bundle.path]
-        return self.creel.ok(*words, *(["--detach"] if detach else []), *options, self.name, timeout=LONG, **more)
+        directory = images or self.images
+        return self.with_log(directory / "restore.log", "restore", "--image-path", directory, "--bundle",
+                             self.bundle.path, *(["--detach"] if detach else []), *options, self.name, **more)
 
     def refused(self, phrase, *options, images=None, **more):
         """A restore that has to fail, and leaves nothing."""
@@ -227,9 +237,15 @@ def test_mounts(creel, world):
             {"destination": "/file", "type": "bind", "source": str(file), "options": ["bind", "ro", "nosuid"]},
             {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nodev", "size=1m"]},
         ]
-    one = world("echo of the container > /tmp/file; " + COUNT).change(change).start()
+    one = world("echo of the container > /tmp/file; " + COUNT).change(change)
+    below = one.data / "below"
+    below.mkdir()
+    harness.mount("below", below, "tmpfs")
+    (below / "file").write_text("below\n")
+    one.start()
     one.counts(3)
     table = one.mounts()
+    assert table["/data/below"][2] == "tmpfs"
     one.checkpoint()
     one.delete()
     saved = one.count()
@@ -243,6 +259,31 @@ def test_mounts(creel, world):
     creel.ok("exec", one.name, *sh("echo x > /data/new"))
     assert one.inside("/bin/busybox", "cat", "/proc/keys") == ""
     assert (one.data / "new").read_text() == "x\n"
+    assert one.inside("/bin/busybox", "cat", "/data/below/file") == "below\n"
+    creel.ok("delete", "--force", one.name)
+    harness.unmount(below)
+
+
+def test_killed(creel, world):
+    """A restore that is killed leaves what `delete --force` needs; a checkpoint leaves a container that runs."""
+    one = world().start()
+    one.counts(3)
+    one.checkpoint("--leave-running")
+    for delay in (0.3, 0.8, 1.3):
+        with creel.spawn("checkpoint", "--leave-running", "--image-path", creel.directory / "other", one.name) as command:
+            time.sleep(delay)
+            command.end()
+        creel.wait_status(one.name, "running")
+    creel.ok("delete", "--force", one.name)
+    for delay in (0.2, 0.5, 1, 1.5):
+        with creel.spawn("restore", "--image-path", one.images, "--bundle", one.bundle.path, "--detach",
+                         one.name) as command:
+            time.sleep(delay)
+            command.end()
+        creel.run("delete", "--force", one.name)
+        assert one.name not in creel.ids()
+    one.restore()
+    one.counts(one.count())
 
 
 def test_hooks(creel, world):
@@ -613,8 +654,8 @@ HOSTILE = {
     "external mount of a key that closes its bracket": (new_mount(point=b"/mnt", key=b"x]:/etc"), "a mount at /mnt"),
     "pages in a file of the host": (link("pages-1.img", "/etc/shadow"), "not a regular file"),
     "log in a file of the host": (link("stats-restore", "/etc/shadow"), "not a regular file"),
-    "pages in a directory of the host": (link("parent", "/etc"), "--parent-path"),
-    "pages above": (link("parent", "../.."), "--parent-path"),
+    "pages in a directory of the host": (link("parent", "/etc"), "said to follow those in"),
+    "pages above": (link("parent", "../.."), "said to follow those in"),
     "pages in a pipe": (lambda directory: ((directory / "pages-1.img").unlink(),
                                            os.mkfifo(directory / "pages-1.img")), "not a regular file"),
     "image that others may change": (lambda directory: (directory / "core-1.img").chmod(0o666), "written to by others"),
