@@ -22,6 +22,7 @@ struct become {
 	unsigned int preserve_fds;
 	const char *keyring; /* or NULL */
 	const char *keyring_label;
+	uint64_t ignored;   /* signals: of process_reset_signals() */
 	bool in_userns;	    /* setresuid(0) first: our ids are the parent's */
 	bool stay_dumpable; /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
 	pid_t parent;	    /* dies with it until the commit, or 0 */
@@ -45,12 +46,10 @@ struct become {
  * RLIMIT_AS must not stop that. What the kernel denies us by then, since PID's ids have changed and
  * we lack CAP_SYS_RESOURCE, become_program() does.
  */
-int become_set_limits(pid_t pid, const struct plan_process *process, const struct facts *facts,
-		      struct error *err) must_check;
+int become_set_limits(pid_t pid, const struct plan_process *process, struct error *err) must_check;
 /* Whether it is left nothing to do: the process may lower its limits by itself, in
  * become_program(). */
-bool become_limits_itself(const struct plan_process *process, const struct plan_seccomp *seccomp,
-			  const struct facts *facts);
+bool become_limits_itself(const struct plan_process *process, const struct plan_seccomp *seccomp);
 
 /* What a stage could not do for the process PID, that it is born by: P does it from outside. */
 bool become_needs_tuning(const struct plan_process *process);

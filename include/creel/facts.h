@@ -29,7 +29,7 @@ struct facts {
 	char *cgroup_own;   /* our own cgroup in it ("/user.slice/..."), or NULL */
 	struct strings cgroup_controllers; /* of the cgroup2 root */
 	char *xdg_runtime_dir;		   /* not empty, or NULL */
-	uint64_t rlimit_hard[16];	   /* our own hard limits, by RLIMIT_* */
+	uint64_t signals_ignored;	   /* by us: bit N - 1 for signal N */
 };
 
 /* Asks the host.  The only error is a kernel that is too old (ERROR_UNSUPPORTED, naming 5.14), or

@@ -58,6 +58,7 @@ int process_signal_number(const char *text, int *number, struct error *err) must
 /* "SIGKILL", or "signal N". */
 const char *process_signal_name(int number, char *buffer, size_t size);
 
-/* Resets all dispositions to default and unblocks all signals: what the container's program starts
- * with. */
-void process_reset_signals(void);
+/* Resets dispositions to default and unblocks all signals: what the container's program starts
+ * with. A handler ends with the exec, so only the signals in IGNORED (bit N - 1 for signal N) are
+ * reset. */
+void process_reset_signals(uint64_t ignored);

@@ -36,6 +36,8 @@ struct tuning_cpus {
 };
 
 /* prlimit(2) of PID (0: self); the error says the wanted value and the caller's hard limit. */
+/* Our own hard limit of TYPE (RLIMIT_*). */
+uint64_t tuning_hard_limit(int type);
 int tuning_set_rlimit(pid_t pid, const struct tuning_rlimit *limit, struct error *err) must_check;
 int tuning_set_oom_score(int procfs, int score, struct error *err) must_check;
 /* sched_setattr(2) of PID (0: self). */

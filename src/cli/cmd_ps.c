@@ -81,7 +81,7 @@ static void never_returns execute(const char *program, char *const *argv, int ou
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C.UTF-8";
 	char *const environment[] = { path, locale, NULL };
 
-	process_reset_signals();
+	process_reset_signals(UINT64_MAX);
 	if (dup2(output, STDOUT_FILENO) >= 0)
 		execve(program, argv, environment);
 	_exit(127);

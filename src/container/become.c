@@ -19,7 +19,6 @@
 
 #include <creel/caps.h>
 #include <creel/error.h>
-#include <creel/facts.h>
 #include <creel/fd.h>
 #include <creel/inroot.h>
 #include <creel/label.h>
@@ -46,28 +45,26 @@ static int set_ids(uid_t uid, gid_t gid, const char *where, struct error *err)
 	return 0;
 }
 
-int become_set_limits(pid_t pid, const struct plan_process *process, const struct facts *facts,
-		      struct error *err)
+int become_set_limits(pid_t pid, const struct plan_process *process, struct error *err)
 {
 	for (size_t i = 0; i < process->rlimits_n; i++) {
 		const struct tuning_rlimit *limit = &process->rlimits[i];
 
 		if (tuning_set_rlimit(pid, limit, err) == 0)
 			continue;
-		if (err->errnum != EPERM || limit->hard > facts->rlimit_hard[limit->type])
+		if (err->errnum != EPERM || limit->hard > tuning_hard_limit(limit->type))
 			return error_at(err, limit->where);
 		error_ignore(err, "to lower its limit the process needs no rights");
 	}
 	return 0;
 }
 
-bool become_limits_itself(const struct plan_process *process, const struct plan_seccomp *seccomp,
-			  const struct facts *facts)
+bool become_limits_itself(const struct plan_process *process, const struct plan_seccomp *seccomp)
 {
 	for (size_t i = 0; i < process->rlimits_n; i++) {
 		const struct tuning_rlimit *limit = &process->rlimits[i];
 
-		if (limit->hard > facts->rlimit_hard[limit->type])
+		if (limit->hard > tuning_hard_limit(limit->type))
 			return false;
 	}
 	/* A filter that comes before them may refuse the call. */
@@ -414,7 +411,7 @@ int become_program(struct become *become, int control, struct error *err)
 		set_listen_pid(become);
 	if (message_send(control, MESSAGE_EXEC, 0, -1, err) < 0)
 		return -1;
-	process_reset_signals();
+	process_reset_signals(become->ignored);
 	if (set_limits_left(process, err) < 0)
 		return -1;
 	if (late && install_filter(become, err) < 0)

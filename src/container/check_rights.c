@@ -49,13 +49,12 @@ static void check_limit(const struct checker *check, const struct tuning_rlimit 
 			      CRL_RLIMIT_HARD);
 		return;
 	}
-	if ((size_t)limit->type >= ARRAY_SIZE(check->facts->rlimit_hard) ||
-	    limit->hard <= check->facts->rlimit_hard[limit->type] ||
+	if (limit->hard <= tuning_hard_limit(limit->type) ||
 	    has_capability(check, CAP_SYS_RESOURCE))
 		return;
 	error_system(&err, EPERM, "%s of %s is asked for, and our own hard limit is %s", name,
 		     limit_text(check, limit->hard),
-		     limit_text(check, check->facts->rlimit_hard[limit->type]));
+		     limit_text(check, tuning_hard_limit(limit->type)));
 	error_hint(&err,
 		   "raising it needs CAP_SYS_RESOURCE in the first user namespace; whoever "
 		   "starts creel can be given a higher limit (systemd: Limit%s=)",

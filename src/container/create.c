@@ -269,6 +269,7 @@ static int make_stage(struct create *create, struct error *err)
 			return error_system(err, errno, "cannot share memory with the stage");
 		}
 	}
+	create->early = create_starts_early(create);
 	if (channel_pair(ends, err) < 0)
 		return -1;
 	create->channel = ends[0];

@@ -62,8 +62,7 @@ bool create_starts_early(const struct create *create)
 {
 	return create->options->start_now && !create_is_born_late(create) && !create->plan.notify &&
 	       !create->seccomp.program.notify && !create->config.hooks &&
-	       become_limits_itself(&create->plan.process, &create->seccomp,
-				    &create->runtime->facts);
+	       become_limits_itself(&create->plan.process, &create->seccomp);
 }
 
 /*
@@ -86,11 +85,11 @@ int create_make_inside(struct create *create, struct error *err)
 	if (create_save_exec_record(create, err) < 0 ||
 	    state_prepare(create->container.dir, &create->container.state, err) < 0)
 		return -1;
-	if (create_starts_early(create))
+	if (create->early)
 		return start_early(create, err);
 	if (create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;
-	return become_set_limits(create->init, &create->plan.process, &create->runtime->facts, err);
+	return become_set_limits(create->init, &create->plan.process, err);
 }
 
 int create_make_published(struct create *create, struct error *err)

@@ -253,7 +253,7 @@ static bool is_unattended(const struct exec *exec)
 
 	return !options->pid_file && !options->pidfd_socket && !exec->seccomp.program.notify &&
 	       !become_needs_tuning(&exec->process) &&
-	       become_limits_itself(&exec->process, &exec->seccomp, &exec->runtime->facts);
+	       become_limits_itself(&exec->process, &exec->seccomp);
 }
 
 /* Only now has the process a pid; its stage has ended. */
@@ -276,8 +276,7 @@ static int attend(struct exec *exec, struct error *err)
 	    become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
 	    message_tell(exec->channel, MESSAGE_GO, err) < 0 ||
 	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
-	    become_set_limits(exec->pid, &exec->process, &exec->runtime->facts, err) < 0 ||
-	    publish(exec, err) < 0)
+	    become_set_limits(exec->pid, &exec->process, err) < 0 || publish(exec, err) < 0)
 		return -1;
 	return message_tell(exec->channel, MESSAGE_START, err);
 }

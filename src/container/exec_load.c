@@ -467,6 +467,7 @@ int exec_load(struct exec *exec, struct error *err)
 		.terminal = -1,
 		.start_socket = -1,
 		.preserve_fds = exec->options->preserve_fds,
+		.ignored = exec->runtime->facts.signals_ignored,
 		.in_userns = exec->namespaces & CLONE_NEWUSER,
 	};
 	exec->become.preserve_fds += exec->options->listen_fds;

@@ -50,7 +50,7 @@ static void never_returns run_child(const struct oci_hook *hook, const struct ho
 	char *no_env[] = { NULL };
 
 	setpgid(0, 0);
-	process_reset_signals();
+	process_reset_signals(UINT64_MAX);
 	if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
 	    close_range(3, ~0U, 0) < 0 || chdir(run->directory) < 0)
 		_exit(126);

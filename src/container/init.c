@@ -276,8 +276,7 @@ static int wait_for_start(struct init *init, struct error *err)
 {
 	struct create *create = init->create;
 
-	if (!create_starts_early(create) &&
-	    message_send(init->channel, MESSAGE_READY, 0, -1, err) < 0)
+	if (!create->early && message_send(init->channel, MESSAGE_READY, 0, -1, err) < 0)
 		return -1;
 	if (create->options->start_now) {
 		if (message_expect(init->channel, MESSAGE_START, -1, err) < 0 ||
@@ -385,6 +384,7 @@ static void fill_become(struct init *init)
 		.mounts_n = init->plan->mounts_n,
 		.terminal = -1,
 		.preserve_fds = init->plan->preserve_fds,
+		.ignored = create->runtime->facts.signals_ignored,
 		.born = create_is_born_late(create) ? create->born : NULL,
 		.start_socket = create->start_socket,
 		.keyring = init->plan->keyring,

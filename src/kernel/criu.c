@@ -99,7 +99,7 @@ int criu_exec(int program, int peer, const int *keep, size_t n, struct error *er
 			return error_system(err, errno, "cannot prepare the descriptors of criu");
 	if (fd_cloexec_from(CRIU_FIRST_FD + (int)n, err) < 0)
 		return -1;
-	process_reset_signals();
+	process_reset_signals(UINT64_MAX);
 	execveat(binary, "", argv, env, AT_EMPTY_PATH);
 	return error_system(err, errno, "cannot execute criu");
 }

@@ -8,12 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <creel/caps.h>
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/file.h>
@@ -28,6 +27,8 @@ enum {
 	   costs a fault. */
 	CGROUP_FILE_MAX = 8192,
 	MOUNTINFO_MAX = 4 << 20,
+	/* Its longest line is of the processors that it may run on. */
+	STATUS_MAX = 16384,
 };
 
 static int check_kernel(struct error *err)
@@ -70,39 +71,36 @@ static int ask_user_namespace(int procfs, struct facts *facts, struct error *err
 	return 0;
 }
 
-/* Linux 5.14 has so many: up to there, a refusal is not the end of the list. */
-#define LAST_CAP_OF_BASELINE 40
+/* The hexadecimal set behind NAME in /proc/self/status. */
+static bool find_set(const char *status, const char *name, uint64_t *set)
+{
+	const char *found = strstr(status, name);
+	char *end;
 
-static int ask_capabilities(struct facts *facts, struct error *err)
+	if (!found)
+		return false;
+	found += strlen(name);
+	*set = strtoull(found, &end, 16);
+	return end > found && *end == '\n';
+}
+
+/* One file says what would take a hundred system calls. */
+static int ask_status(int procfs, struct facts *facts, struct error *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	int set;
+	char status[STATUS_MAX];
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return error_system(err, errno, "cannot read our own capabilities");
 	facts->is_admin = data[0].effective & (1U << CAP_SYS_ADMIN);
-	facts->cap_last = -1;
-	for (int cap = 0; cap < 64; cap++) {
-		set = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
-		if (set < 0 && errno == EINVAL && cap > LAST_CAP_OF_BASELINE)
-			break;
-		if (set < 0)
-			return error_system(err, errno, "cannot read our own bounding set");
-		facts->cap_last = cap;
-		facts->caps_bounding |= (uint64_t)set << cap;
-	}
+	facts->cap_last = caps_last();
+	if (procfs_read(procfs, "self/status", status, sizeof(status)) < 0)
+		return error_system(err, errno, "cannot read /proc/self/status");
+	if (!find_set(status, "\nSigIgn:\t", &facts->signals_ignored) ||
+	    !find_set(status, "\nCapBnd:\t", &facts->caps_bounding))
+		return error_system(err, EPROTO, "/proc/self/status does not say what it should");
 	return 0;
-}
-
-static void ask_limits(struct facts *facts)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(facts->rlimit_hard); i++) {
-		struct rlimit limit = { .rlim_max = RLIM_INFINITY };
-
-		(void)getrlimit((__rlimit_resource_t)i, &limit);
-		facts->rlimit_hard[i] = limit.rlim_max;
-	}
 }
 
 static bool is_filesystem(const char *path, unsigned long magic)
@@ -230,10 +228,9 @@ int facts_ask_place(struct arena *arena, int procfs, struct facts *facts, struct
 
 int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts, struct error *err)
 {
-	if (ask_capabilities(facts, err) < 0)
+	if (ask_status(procfs, facts, err) < 0)
 		return -1;
 	facts->systemd = access("/run/systemd/system", F_OK) == 0;
-	ask_limits(facts);
 	if (facts->cgroup_mount) {
 		facts->cgroup_own = ask_own_cgroup(arena, procfs);
 		ask_controllers(arena, facts);

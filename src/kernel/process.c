@@ -489,7 +489,7 @@ const char *process_signal_name(int number, char *buffer, size_t size)
 	return buffer;
 }
 
-void process_reset_signals(void)
+void process_reset_signals(uint64_t ignored)
 {
 	/*
 	 * struct kernel_sigaction differs between architectures, but all zeros are SIG_DFL without
@@ -499,7 +499,7 @@ void process_reset_signals(void)
 	const unsigned char zeros[64] = { 0 };
 
 	for (int number = 1; number <= SIGNAL_MAX; number++) {
-		if (number != SIGKILL && number != SIGSTOP)
+		if (ignored >> (number - 1) & 1 && number != SIGKILL && number != SIGSTOP)
 			syscall(SYS_rt_sigaction, number, zeros, NULL, KERNEL_SIGSET_SIZE);
 	}
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, zeros, NULL, KERNEL_SIGSET_SIZE);

@@ -68,6 +68,14 @@ static enum crl explain_rlimit(pid_t pid, const struct tuning_rlimit *limit, int
 	return CRL_RLIMIT_HARD;
 }
 
+uint64_t tuning_hard_limit(int type)
+{
+	struct rlimit64 limit = { .rlim_max = 0 };
+
+	(void)prlimit64(0, (__rlimit_resource_t)type, NULL, &limit);
+	return limit.rlim_max;
+}
+
 int tuning_set_rlimit(pid_t pid, const struct tuning_rlimit *limit, struct error *err)
 {
 	const struct rlimit64 new = { .rlim_cur = limit->soft, .rlim_max = limit->hard };

@@ -329,7 +329,7 @@ static void test_signals_are_reset(void **state)
 		sigprocmask(SIG_SETMASK, &set, NULL);
 		for (int i = 1; i < 65; i++)
 			signal(i, SIG_IGN);
-		process_reset_signals();
+		process_reset_signals(UINT64_MAX);
 		for (int i = 1; i < 65; i++) {
 			if (sigaction(i, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
 				_exit(2);
