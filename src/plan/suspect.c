@@ -27,7 +27,7 @@ static bool was_said(const struct capability_list *lists, size_t list, size_t it
 	const char *name = lists[list].names->items[item];
 
 	for (size_t i = 0; i <= list; i++)
-		for (size_t j = 0; j < lists[i].names->n && (i < list || j < item); j++)
+		for (size_t j = 0; (i < list || j < item) && j < lists[i].names->n; j++)
 			if (strcmp(lists[i].names->items[j], name) == 0)
 				return true;
 	return false;

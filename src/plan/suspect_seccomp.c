@@ -107,7 +107,7 @@ static void suspect_architectures(const struct input *input, struct findings *fi
 		if (!text_starts_with(name, "SCMP_ARCH_"))
 			continue;
 		name += strlen("SCMP_ARCH_");
-		for (size_t j = 0; name[j] && j < sizeof(lower) - 1; j++)
+		for (size_t j = 0; j < sizeof(lower) - 1 && name[j]; j++)
 			lower[j] = (char)(name[j] >= 'A' && name[j] <= 'Z' ? name[j] - 'A' + 'a'
 									   : name[j]);
 		if (syscall_arch_token(lower) == native)
