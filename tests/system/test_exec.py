@@ -408,9 +408,7 @@ def test_delete_during_a_long_exec(creel):
     container = creel.create(creel.bundle("/bin/probe", "sleep"))
     creel.ok("start", container)
     with creel.spawn("exec", container, "/bin/probe", "sleep") as command:
-        wait_until(lambda: [os.readlink(f"/proc/{pid}/exe") for pid in
-                            creel.ok("ps", "-f", "json", container).json()]
-                   == ["/bin/probe"] * 2, "it runs")
+        wait_until(lambda: list(executed(creel, container)) == ["/bin/probe"] * 2, "it runs")
         creel.ok("delete", "--force", container)
         assert command.wait().code == 137
 
