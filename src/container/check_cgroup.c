@@ -21,6 +21,7 @@ struct level {
 	const char *path; /* in the hierarchy */
 	int fd;
 	bool is_root;
+	bool will_have; /* the controller: it will be enabled in the parent */
 };
 
 static bool has_word(const char *list, const char *name)
@@ -68,8 +69,8 @@ static void say_no_controller(const struct checker *check, const struct cgroup_w
 }
 
 /* Whether the controller of WRITE can be had in the children of LEVEL; false when it was said why
- * not. */
-static bool can_enable(const struct checker *check, const struct level *level,
+ * not.  Sets will_have for the next level when it must be enabled in this one. */
+static bool can_enable(const struct checker *check, struct level *level,
 		       const struct cgroup_write *write)
 {
 	char offered[1024] = "", enabled[1024] = "", procs[32] = "";
@@ -77,13 +78,14 @@ static bool can_enable(const struct checker *check, const struct level *level,
 
 	if (file_read_small(level->fd, "cgroup.controllers", offered, sizeof(offered)) < 0)
 		return true;
-	if (!has_word(offered, write->controller)) {
+	if (!level->will_have && !has_word(offered, write->controller)) {
 		say_no_controller(check, write, level->path, offered);
 		return false;
 	}
 	if (file_read_small(level->fd, "cgroup.subtree_control", enabled, sizeof(enabled)) < 0 ||
 	    has_word(enabled, write->controller))
 		return true;
+	level->will_have = true;
 	if (!may_write(check, level->fd, "cgroup.subtree_control")) {
 		error_system(&err, EACCES,
 			     "cannot enable the cgroup controller %s in the cgroup %s",
@@ -111,15 +113,23 @@ static bool can_enable(const struct checker *check, const struct level *level,
 static void check_controller(const struct checker *check, const char *path,
 			     const struct cgroup_write *write)
 {
+	bool will_have = false;
+
 	for (const char *end = path; end; end = strchr(end + 1, '/')) {
 		const char *parent = text_format(check->runtime->arena, "%.*s",
 						 end == path ? 1 : (int)(end - path), path);
 		struct error ignored = { 0 };
 		auto_fd fd = cgroup_open(check->runtime->cgroup_root, parent, &ignored);
-		const struct level level = { .path = parent, .fd = fd, .is_root = end == path };
+		struct level level = {
+			.path = parent,
+			.fd = fd,
+			.is_root = end == path,
+			.will_have = will_have,
+		};
 
 		if (fd < 0 || !can_enable(check, &level, write))
 			return;
+		will_have = level.will_have;
 	}
 }
 

@@ -57,17 +57,22 @@ def test_limits_of_what_does_not_exist(creel, resources, pointer, code):
     assert result.code == 1 and result.error["pointer"] == pointer, str(result)
 
 
-def test_a_parent_that_holds_processes(creel):
+@pytest.mark.parametrize("name,limit", [("memory", 100 << 20), ("pids", 10)])
+def test_a_parent_that_holds_processes(creel, name, limit):
+    """pids can be enabled there, which makes a thread domain that no container can be born in."""
     parent = ROOT / f"creel-check-{os.getpid()}"
     parent.mkdir()
     sleeper = subprocess.Popen(["sleep", "60"])
     try:
         (parent / "cgroup.procs").write_text(str(sleeper.pid))
-        bundle = limited(creel, {"pids": {"limit": 10}}, cgroupsPath=f"/{parent.name}/inner")
+        bundle = limited(creel, {name: {"limit": limit}}, cgroupsPath=f"/{parent.name}/inner")
         finding, = errors(check(creel, bundle))
-        assert finding["code"] == "CRL-5202" and finding["pointer"] == "/linux/resources/pids/limit"
+        assert finding["code"] == "CRL-5202"
+        assert finding["pointer"] == f"/linux/resources/{name}/limit"
         result = creel.run_bundle(bundle, log=True)
-        assert result.code == 1 and result.error["pointer"] == finding["pointer"], str(result)
+        assert result.code == 1, str(result)
+        if name == "memory":
+            assert result.error["pointer"] == finding["pointer"], result.error
     finally:
         sleeper.kill()
         sleeper.wait()
