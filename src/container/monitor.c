@@ -110,6 +110,19 @@ static void come_back(const struct monitor *monitor, bool raw)
 	copy_size(monitor);
 }
 
+/*
+ * ^Z without a terminal of the process's own: the shell waits for us to stop, and the process,
+ * which leads a session of its own, heeds SIGSTOP alone.  SIGCONT comes to us and is forwarded.
+ */
+static void stop_job(const struct monitor *monitor)
+{
+	struct error err = { 0 };
+
+	if (process_signal(monitor->pidfd, SIGSTOP, &err) < 0)
+		error_ignore(&err, "the process ended before the signal came");
+	raise(SIGSTOP);
+}
+
 static void take_signals(const struct monitor *monitor, bool raw)
 {
 	struct signalfd_siginfo info;
@@ -124,6 +137,8 @@ static void take_signals(const struct monitor *monitor, bool raw)
 			copy_size(monitor);
 		else if (is_forwarded(signal) && process_signal(monitor->pidfd, signal, &err) < 0)
 			error_ignore(&err, "the process ended before the signal came");
+		if (signal == SIGTSTP && info.ssi_code == SI_KERNEL)
+			stop_job(monitor);
 	}
 }
 

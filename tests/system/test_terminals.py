@@ -14,7 +14,7 @@ import time
 
 import harness
 import pytest
-from harness import Terminal, read_all
+from harness import Terminal, read_all, wait_until
 
 MIB = 1 << 20
 HOST_TREES = ("/usr", "/bin", "/lib", "/lib64", "/etc")
@@ -415,6 +415,43 @@ def test_creel_is_a_job(creel, host):
         terminal.read_until("code 7")
         terminal.write("exit\r")
         outer.wait(10)
+
+
+def test_creel_without_a_terminal_is_a_job(creel, host):
+    """^Z stops the program and creel, fg continues both, ^C ends both."""
+    harness.require_program("bash")
+    script = "trap 'echo interrupted; exit 130' INT; n=0; while :; do sleep 0.1; done"
+    line = " ".join([str(creel.binary), "--root", str(creel.root), "exec", host, "/bin/busybox",
+                     "sh", "-c", f'"{script}"'])
+    with Terminal() as terminal:
+        outer = subprocess.Popen(["bash", "--norc", "--noprofile", "-i"],
+                                 env=creel.environment({"PS1": "outer> "}), **terminal.options())
+        terminal.read_until("outer> ")
+        terminal.write(f"{line}\r")
+        terminal.read_until("\r\n")
+        inside = wait_until(lambda: [pid for pid in creel.ok("ps", "-f", "json", host).json()
+                                     if b"interrupted" in cmdline(pid)], "it runs")[0]
+        terminal.write("\x1a")
+        terminal.read_until("topped")
+        terminal.read_until("outer> ")
+        wait_until(lambda: harness.stat_fields(inside)[0] == "T", "the program stands still")
+        terminal.write("fg\r")
+        wait_until(lambda: harness.stat_fields(inside)[0] != "T", "it goes on")
+        terminal.write("\x03")
+        terminal.read_until("interrupted")
+        terminal.read_until("outer> ")
+        terminal.write("echo code $?\r")
+        terminal.read_until("code 130")
+        terminal.write("exit\r")
+        outer.wait(10)
+
+
+def cmdline(pid):
+    """Its words, or nothing when it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def test_interrupt_reaches_the_program_alone(creel, root):
