@@ -35,11 +35,13 @@ static int set_ids(uid_t uid, gid_t gid, const char *where, struct error *err)
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0) {
 		error_coded(err, CRL_IDS_AND_CAPABILITIES,
 			    error_system(err, errno, "cannot set gid %u", (unsigned int)gid));
+		error_call(err, "setresgid");
 		return error_at(err, where);
 	}
 	if (syscall(SYS_setresuid, uid, uid, uid) < 0) {
 		error_coded(err, CRL_IDS_AND_CAPABILITIES,
 			    error_system(err, errno, "cannot set uid %u", (unsigned int)uid));
+		error_call(err, "setresuid");
 		return error_at(err, where);
 	}
 	return 0;
@@ -247,6 +249,7 @@ static int set_groups(const struct become *become, struct error *err)
 			return 0;
 		error_coded(err, CRL_IDS_AND_CAPABILITIES,
 			    error_system(err, errnum, "cannot set the supplementary groups"));
+		error_call(err, "setgroups");
 		return error_at(err, "/process/user/additionalGids");
 	}
 	return 0;

@@ -29,6 +29,5 @@ int create_explain_spawn(const struct create *create, uint64_t flags, struct err
 	if (!refused)
 		return -1;
 	namespace_explain(refused, errnum, err);
-	error_call(err, "clone3");
 	return create_explain_namespace(create, refused, err);
 }

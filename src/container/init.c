@@ -226,10 +226,12 @@ static int set_names(struct init *init, struct error *err)
 
 	if (host && sethostname(host, strlen(host)) < 0) {
 		error_system(err, errno, "cannot set the host name \"%s\"", host);
+		error_call(err, "sethostname");
 		return error_coded(err, CRL_SETTING, error_at(err, "/hostname"));
 	}
 	if (domain && setdomainname(domain, strlen(domain)) < 0) {
 		error_system(err, errno, "cannot set the domain name \"%s\"", domain);
+		error_call(err, "setdomainname");
 		return error_coded(err, CRL_SETTING, error_at(err, "/domainname"));
 	}
 	return 0;

@@ -51,9 +51,10 @@ int inroot_open(int root, const char *path, uint64_t flags, struct error *err)
 {
 	int fd = inroot_try(root, path, flags);
 
-	if (fd < 0)
-		return error_system(err, errno, "cannot open %s inside the root", path);
-	return fd;
+	if (fd >= 0)
+		return fd;
+	error_system(err, errno, "cannot open %s inside the root", path);
+	return error_call(err, "openat2");
 }
 
 int inroot_open_real(int root, const char *path, uint64_t flags, struct error *err)
@@ -63,6 +64,7 @@ int inroot_open_real(int root, const char *path, uint64_t flags, struct error *e
 	if (fd >= 0)
 		return fd;
 	error_system(err, errno, "cannot open %s inside the root", path);
+	error_call(err, "openat2");
 	if (err->errnum == ELOOP)
 		error_hint(err, "it must be a real path: no part of it may be a symbolic link");
 	return -1;

@@ -48,10 +48,11 @@ int namespace_open(const char *path, uint64_t flag, struct error *err)
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct statfs fs;
 
-	if (fd < 0)
-		return error_coded(
-		    err, CRL_NAMESPACE_JOIN,
-		    error_system(err, errno, "cannot open the %s namespace %s", name, path));
+	if (fd < 0) {
+		error_system(err, errno, "cannot open the %s namespace %s", name, path);
+		error_call(err, "open");
+		return error_code(err, CRL_NAMESPACE_JOIN);
+	}
 	if (fstatfs(fd, &fs) < 0)
 		return error_coded(
 		    err, CRL_NAMESPACE_JOIN,
@@ -229,6 +230,7 @@ int namespace_explain(uint64_t flags, int errnum, struct error *err)
 	else
 		error_system(err, errnum, "cannot make a new %s namespace", names);
 	error_code(err, code_of(flags, errnum));
+	error_call(err, "unshare");
 	if (errnum == ENOSPC || errnum == EUSERS)
 		error_hint(err, "too many are in use by this user, or they are nested too deep");
 	else if (errnum == EPERM && (flags & CLONE_NEWUSER) && procfs >= 0)

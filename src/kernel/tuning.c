@@ -272,6 +272,7 @@ int tuning_set_personality(unsigned long persona, struct error *err)
 	if (personality(persona) < 0) {
 		error_coded(err, CRL_SETTING,
 			    error_system(err, errno, "cannot set the personality 0x%lx", persona));
+		error_call(err, "personality");
 		return error_at(err, "/linux/personality");
 	}
 	return 0;

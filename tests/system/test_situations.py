@@ -731,6 +731,16 @@ OTHERS = [
 ]
 
 
+def test_the_record_names_the_system_call(creel):
+    """code, pointer, file, line, errno, syscall and hint: the parts of the message for machines."""
+    bundle = creel.bundle("/bin/probe", "true")
+    add_mount(bundle.spec, "/mnt", "/nonexistent/data", "bind")
+    record = failed(creel, bundle.write()).error
+    assert {"level", "msg", "time", "code", "pointer", "file", "line", "errno", "syscall",
+            "hint"} == set(record), record
+    assert (record["errno"], record["syscall"]) == (errno.ENOENT, "open_tree")
+
+
 @pytest.mark.parametrize("change,code,words,pointer,engines", OTHERS,
                          ids=[str(row[1]) for row in OTHERS])
 def test_other_situations(creel, change, code, words, pointer, engines):
