@@ -179,7 +179,7 @@ static void check_joins(const struct checker *check)
 		auto_fd fd = namespace_open(join->path, join->flag, &err);
 
 		if (fd < 0)
-			checker_error(check, &err, checker_key(check, join->where, "path"),
+			checker_error(check, &err, join->where,
 				      err.code ? err.code : CRL_NAMESPACE_JOIN);
 	}
 }
