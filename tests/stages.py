@@ -5,6 +5,7 @@ that nothing that breaks early can look like success.
 """
 
 import argparse
+import os
 import pathlib
 import shlex
 import shutil
@@ -160,9 +161,13 @@ def main():
     """Runs the table, or the stages that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fuzz-seconds", type=int, default=60)
+    parser.add_argument("--execs", metavar="SEQUENTIAL,PARALLEL",
+                        help="how many of tests/system/test_exec_many.py (10000,1000)")
     parser.add_argument("--list", action="store_true", help="print the stages and exit")
     parser.add_argument("stage", nargs="*", help="run only these")
     options = parser.parse_args()
+    if options.execs:
+        os.environ["CREEL_EXECS"] = options.execs
     table = stages(options)
     if options.list:
         print("\n".join(stage.name for stage in table))

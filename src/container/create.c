@@ -487,9 +487,31 @@ static const struct step create_steps[] = {
 	{ "publishing the container", create_make_published, create_undo_published },
 };
 
+/*
+ * Ubuntu lets everybody make a user namespace, and takes its rights away when they are first used:
+ * then anything may fail, and nothing of it says why.
+ */
+static void blame_restriction(const struct create *create, struct error *err)
+{
+	static const char sysctl[] = "sys/kernel/apparmor_restrict_unprivileged_userns";
+	char value[16];
+
+	if ((err->errnum != EPERM && err->errnum != EACCES) || err->hint[0] ||
+	    create->runtime->facts.euid == 0 || !(create->plan.namespaces.create & CLONE_NEWUSER) ||
+	    procfs_read_covered(create->runtime->procfs, sysctl, value, sizeof(value)) <= 0 ||
+	    text_equal(value, "0"))
+		return;
+	error_hint(err,
+		   "kernel.apparmor_restrict_unprivileged_userns is %s: an ordinary user has "
+		   "no rights in a user namespace unless creel has an AppArmor profile "
+		   "(share/apparmor/creel)",
+		   value);
+}
+
 int create_run(struct create *create, struct error *err)
 {
 	if (steps_run(create_steps, ARRAY_SIZE(create_steps), create, err) < 0) {
+		blame_restriction(create, err);
 		create_locate_error(create, err);
 		return -1;
 	}
