@@ -72,7 +72,7 @@ static int check_namespace(struct restore *restore, const struct namespace_row *
 			   struct error *err)
 {
 	const struct plan_namespaces *plan = &restore->create.plan.namespaces;
-	ino_t host, inside, joined = 0;
+	ino_t host = 0, inside = 0, joined = 0;
 	int is_joined = joined_inode(plan, row->flag, &joined, err);
 
 	if (is_joined < 0 || namespace_inode(getpid(), row->link, &host, err) < 0 ||
@@ -190,7 +190,7 @@ static int check_label(const struct restore *restore, pid_t pid, struct error *e
 static int check_processes(const struct restore *restore, struct error *err)
 {
 	const struct create *create = &restore->create;
-	ino_t own, other;
+	ino_t own = 0, other = 0;
 	pid_t *pids = NULL;
 	size_t n = 0;
 

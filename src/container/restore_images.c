@@ -442,7 +442,7 @@ static int read_rights(const struct restore *restore, pid_t pid, struct criu_rig
 static int check_thread(const struct restore *restore, const struct criu_filters *filters,
 			pid_t pid, struct error *err)
 {
-	struct criu_rights rights;
+	struct criu_rights rights = { 0 };
 
 	if (read_rights(restore, pid, &rights, err) < 0)
 		return -1;
@@ -483,8 +483,8 @@ static int check_task(const struct restore *restore, const struct criu_namespace
 		      const struct criu_filters *filters, const struct criu_task *task,
 		      struct error *err)
 {
-	struct criu_namespaces namespaces;
-	struct criu_rights rights;
+	struct criu_namespaces namespaces = { 0 };
+	struct criu_rights rights = { 0 };
 	char name[32];
 
 	if (read_rights(restore, task->pid, &rights, err) < 0)
