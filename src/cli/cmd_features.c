@@ -103,10 +103,9 @@ static struct string_map annotations(struct arena *arena)
 	    (struct string_pair){ arena_strdup(arena, "io.github.seccomp.libseccomp.version"),
 				  arena_strdup(arena, version_of_libseccomp(arena)) };
 	/* The name that engines look for. */
-	pairs[1] = (struct string_pair){
-		arena_strdup(arena, "org.opencontainers.runc.checkpoint.enabled"),
-		arena_strdup(arena, criu_is_there() ? "true" : "false")
-	};
+	pairs[1] =
+	    (struct string_pair){ arena_strdup(arena, "org.opencontainers.runc.checkpoint.enabled"),
+				  arena_strdup(arena, criu_is_there() ? "true" : "false") };
 	pairs[2] = (struct string_pair){ arena_strdup(arena, "run.creel.commit"),
 					 arena_strdup(arena, CREEL_COMMIT) };
 	pairs[3] = (struct string_pair){ arena_strdup(arena, "run.creel.version"),
