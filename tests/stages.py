@@ -64,6 +64,13 @@ def fuzz_stage(name, minutes, seconds):
     return Stage(name, [command], minutes, [result])
 
 
+def analysis_stage(name, minutes):
+    """Static analysis of src/, as build/ compiles it."""
+    result = TOP / "build" / "results" / f"{name}.xml"
+    command = [str(TOP / "tests" / "analysis" / "run"), "--results", str(result)]
+    return Stage(name, [command], minutes, [result], needs_root=True)
+
+
 def vm_stage(name, minutes, *arguments):
     """Runs what needs every controller and systemd, in one boot of a virtual machine."""
     result = TOP / "build" / "results" / name / "full-lab.xml"
@@ -84,6 +91,7 @@ def stages(options):
         meson_stage("build", "build", "-Dwerror=true"),
         meson_stage("sanitizers", "build-asan", "-Db_sanitize=address,undefined",
                     "-Db_lundef=false", test_args=("--suite", "unit")),
+        analysis_stage("analysis", 6),
         script_stage("install", 5, "install"),
         fuzz_stage("fuzz", 13, options.fuzz_seconds),
         pytest_stage("attacks", "attacks", 10),
