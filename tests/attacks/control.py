@@ -17,6 +17,7 @@ import world as w
 
 import descriptors  # noqa: F401
 import facilities  # noqa: F401
+import hostilefs  # noqa: F401
 import identity  # noqa: F401
 import paths  # noqa: F401
 

@@ -17,6 +17,7 @@ import world as w  # noqa: E402
 
 import descriptors  # noqa: E402, F401
 import facilities  # noqa: E402, F401
+import hostilefs  # noqa: E402
 import identity  # noqa: E402, F401
 import paths  # noqa: E402, F401
 
@@ -55,6 +56,16 @@ def test_attack(request, world, attack):
 def test_world_works(world, userns):
     """The bundle that attacks start from runs: a refusal of everything would prove nothing."""
     result = world.run(world.spec("/bin/busybox", "echo", "hello", userns=userns))
+    assert (result.code, result.out) == (0, "hello\n"), str(result)
+    assert not world.check()
+
+
+def test_filesystem_works(world):
+    """The filesystem that hostile ones are made of is one that containers run from."""
+    spec = hostilefs.spec_of(world)
+    world.arm()
+    with hostilefs.served(world, hostilefs.honest):
+        result = world.run(spec)
     assert (result.code, result.out) == (0, "hello\n"), str(result)
     assert not world.check()
 
