@@ -1,6 +1,6 @@
 /*
- * Where a test build can make a row of the create table or of the init table fail.  A normal build
- * links fault_none.c: no variable of the environment can do it there.
+ * Where a test build can make a row of the tables of create, init, exec or restore fail.  A normal
+ * build links fault_none.c: no variable of the environment can do it there.
  */
 #pragma once
 

@@ -24,6 +24,7 @@
 #include <creel/channel.h>
 #include <creel/error.h>
 #include <creel/exec.h>
+#include <creel/fault.h>
 #include <creel/fd.h>
 #include <creel/file.h>
 #include <creel/log.h>
@@ -56,55 +57,93 @@ static int make_terminal(struct exec *exec, struct error *err)
 	return 0;
 }
 
-static int prepare(struct exec *exec, struct error *err)
+/* While we are what systemd takes for the caller's: dumpable, and in the caller's namespaces. */
+static int enter_unit(struct exec *exec, struct error *err)
 {
-	/* Joining a mount namespace leads to its own root; one that is not joined leaves us at the
-	 * host's. */
-	if (exec->root >= 0 && mount_chroot(exec->root, err) < 0)
-		return -1;
+	if (!exec->unit_sub)
+		return 0;
+	return systemd_attach(exec->container.state.unit, exec->unit_sub, getpid(),
+			      exec->runtime->timeout_ms, err);
+}
+
+static int set_oom_score(struct exec *exec, struct error *err)
+{
+	if (!exec->process.oom_score_adj.set)
+		return 0;
+	return tuning_set_oom_score(exec->runtime->procfs, (int)exec->process.oom_score_adj.value,
+				    err);
+}
+
+static int hide(struct exec *exec, struct error *err)
+{
+	(void)exec;
+	return process_die_with_parent(SIGKILL, 0, err) < 0 ? -1 : process_set_dumpable(false, err);
+}
+
+static int set_first_affinity(struct exec *exec, struct error *err)
+{
+	const struct plan_process *process = &exec->process;
+
+	if (process->affinity_initial && tuning_set_affinity(process->affinity_initial, err) < 0)
+		return error_at(err, "/process/execCPUAffinity/initial");
+	if (!process->affinity_initial && !process->affinity_final)
+		return tuning_reset_affinity(err);
+	return 0;
+}
+
+static int join_namespaces(struct exec *exec, struct error *err)
+{
+	return exec->namespaces ? namespace_join_process(exec->init_fd, exec->namespaces, err) : 0;
+}
+
+/* Joining a mount namespace leads to its own root; one that is not joined leaves us at the host's.
+ */
+static int enter_root(struct exec *exec, struct error *err)
+{
+	return exec->root >= 0 ? mount_chroot(exec->root, err) : 0;
+}
+
+static int become_root(struct exec *exec, struct error *err)
+{
 	if (become_start(&exec->become, err) < 0)
 		return -1;
 	exec->become.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (exec->become.root < 0)
 		return error_system(err, errno, "cannot open the container's root");
-	if (make_terminal(exec, err) < 0 || become_tune(&exec->become, err) < 0)
-		return -1;
+	return 0;
+}
+
+static int tune(struct exec *exec, struct error *err)
+{
+	return become_tune(&exec->become, err);
+}
+
+static int set_final_affinity(struct exec *exec, struct error *err)
+{
 	if (exec->process.affinity_final &&
 	    tuning_set_affinity(exec->process.affinity_final, err) < 0)
 		return error_at(err, "/process/execCPUAffinity/final");
-	if (become_prepare_streams(&exec->become, err) < 0 ||
-	    become_find_home(&exec->become, err) < 0)
-		return -1;
-	/* From here on we are the process, and no longer S. */
-	if (become_user(&exec->become, err) < 0)
-		return -1;
-	return become_find_program(&exec->become, err);
+	return 0;
 }
 
-static int walk(struct exec *exec, struct error *err)
+static int prepare_streams(struct exec *exec, struct error *err)
 {
-	/* While we are what systemd takes for the caller's: dumpable, and in the caller's
-	 * namespaces. */
-	if (exec->unit_sub && systemd_attach(exec->container.state.unit, exec->unit_sub, getpid(),
-					     exec->runtime->timeout_ms, err) < 0)
-		return -1;
-	/* A user namespace, and not being dumpable, would take our own /proc files away; the child
-	 * inherits the score. */
-	if (exec->process.oom_score_adj.set &&
-	    tuning_set_oom_score(exec->runtime->procfs, (int)exec->process.oom_score_adj.value,
-				 err) < 0)
-		return -1;
-	/* Before anything of the container's can see us: it may share the pid namespace that we
-	 * enter. */
-	if (process_die_with_parent(SIGKILL, 0, err) < 0 || process_set_dumpable(false, err) < 0)
-		return -1;
-	if (exec->process.affinity_initial &&
-	    tuning_set_affinity(exec->process.affinity_initial, err) < 0)
-		return error_at(err, "/process/execCPUAffinity/initial");
-	if (!exec->process.affinity_initial && !exec->process.affinity_final &&
-	    tuning_reset_affinity(err) < 0)
-		return -1;
-	return exec->namespaces ? namespace_join_process(exec->init_fd, exec->namespaces, err) : 0;
+	return become_prepare_streams(&exec->become, err);
+}
+
+static int find_home(struct exec *exec, struct error *err)
+{
+	return become_find_home(&exec->become, err);
+}
+
+static int become_process(struct exec *exec, struct error *err)
+{
+	return become_user(&exec->become, err);
+}
+
+static int find_program(struct exec *exec, struct error *err)
+{
+	return become_find_program(&exec->become, err);
 }
 
 static int wait_for_start(struct exec *exec, struct error *err)
@@ -115,14 +154,59 @@ static int wait_for_start(struct exec *exec, struct error *err)
 	return process_die_with_parent(0, 0, err);
 }
 
+static int run_program(struct exec *exec, struct error *err)
+{
+	return become_program(&exec->become, exec->peer, err);
+}
+
+struct exec_step {
+	const char *name; /* for tests: fault.h */
+	int (*make)(struct exec *exec, struct error *err);
+};
+
+static const struct exec_step inner_steps[] = {
+	{ "entering the unit", enter_unit },
+	/* A user namespace, and not being dumpable, would take our own /proc files away; the child
+	 * inherits the score. */
+	{ "setting the OOM score", set_oom_score },
+	/* Before anything of the container's can see us: it may share the pid namespace that we
+	 * enter. */
+	{ "hiding", hide },
+	{ "setting the first CPU affinity", set_first_affinity },
+	{ "joining the namespaces", join_namespaces },
+	{ "entering the root", enter_root },
+	{ "becoming the container's root", become_root },
+	/* In the container's devpts. */
+	{ "making the terminal", make_terminal },
+	{ "tuning the process", tune },
+	{ "setting the final CPU affinity", set_final_affinity },
+	{ "preparing the standard streams", prepare_streams },
+	{ "finding HOME", find_home },
+	/* From here on we are the process, and no longer S. */
+	{ "becoming the user", become_process },
+	/* With the user's rights. */
+	{ "finding the program", find_program },
+	{ "waiting for start", wait_for_start },
+	{ "executing the program", run_program },
+};
+
+static int make_steps(const struct exec_step *steps, size_t n, struct exec *exec, struct error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fault_point(FAULT_BEFORE, steps[i].name, err) < 0 ||
+		    steps[i].make(exec, err) < 0 ||
+		    fault_point(FAULT_AFTER, steps[i].name, err) < 0)
+			return -1;
+	return 0;
+}
+
 static void never_returns stage(struct exec *exec)
 {
 	struct error err = { 0 };
 
 	message_log_to(&exec->peer);
 	signal(SIGPIPE, SIG_IGN);
-	if (walk(exec, &err) < 0 || prepare(exec, &err) < 0 || wait_for_start(exec, &err) < 0 ||
-	    become_program(&exec->become, exec->peer, &err) < 0)
+	if (make_steps(inner_steps, ARRAY_SIZE(inner_steps), exec, &err) < 0)
 		message_send_error(exec->peer, &err);
 	_exit(255);
 }
@@ -268,25 +352,41 @@ static int meet(struct exec *exec, struct error *err)
 	return process_wait(exec->stage_fd, patience(exec), &status, err) < 0 ? -1 : 0;
 }
 
-static int attend(struct exec *exec, struct error *err)
+static int meet_attended(struct exec *exec, struct error *err)
 {
 	struct message message;
 
-	if (expect(exec, MESSAGE_INIT, &message, err) < 0 || meet(exec, err) < 0 ||
-	    become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
-	    message_tell(exec->channel, MESSAGE_GO, err) < 0 ||
-	    expect(exec, MESSAGE_READY, &message, err) < 0 ||
-	    become_set_limits(exec->pid, &exec->process, err) < 0 || publish(exec, err) < 0)
-		return -1;
-	return message_tell(exec->channel, MESSAGE_START, err);
+	if (exec->unattended)
+		return 0;
+	return expect(exec, MESSAGE_INIT, &message, err) < 0 ? -1 : meet(exec, err);
 }
 
-static int start(struct exec *exec, struct error *err)
+static int let_go_on(struct exec *exec, struct error *err)
 {
 	struct message message;
 
-	if (!exec->unattended && attend(exec, err) < 0)
+	if (exec->unattended)
+		return 0;
+	if (become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
+	    message_tell(exec->channel, MESSAGE_GO, err) < 0)
 		return -1;
+	return expect(exec, MESSAGE_READY, &message, err);
+}
+
+static int set_limits(struct exec *exec, struct error *err)
+{
+	return exec->unattended ? 0 : become_set_limits(exec->pid, &exec->process, err);
+}
+
+static int tell_start(struct exec *exec, struct error *err)
+{
+	return exec->unattended ? 0 : message_tell(exec->channel, MESSAGE_START, err);
+}
+
+static int await_exec(struct exec *exec, struct error *err)
+{
+	struct message message;
+
 	if (expect(exec, MESSAGE_EXEC, &message, err) < 0)
 		return -1;
 	if (exec->unattended && meet(exec, err) < 0)
@@ -309,10 +409,12 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	int ends[2];
 	pid_t pid;
 
-	exec->born = mmap(NULL, sizeof(*exec->born), PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (exec->born == MAP_FAILED)
+	void *shared = mmap(NULL, sizeof(*exec->born), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (shared == MAP_FAILED)
 		return error_system(err, errno, "cannot share memory with the stage");
+	exec->born = shared;
 	if (channel_pair(ends, err) < 0)
 		return -1;
 	exec->channel = ends[0];
@@ -341,6 +443,18 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	return 0;
 }
 
+/* An unattended process is not met before it has executed its program. */
+static const struct exec_step outer_steps[] = {
+	{ "starting the stage", spawn_stage },
+	{ "meeting the process", meet_attended },
+	{ "letting the process go on", let_go_on },
+	/* When it has opened all that it needs: a small limit of files must not stop that. */
+	{ "setting limits", set_limits },
+	{ "publishing the process", publish },
+	{ "telling the process to start", tell_start },
+	{ "waiting for the program", await_exec },
+};
+
 static void kill_and_reap(int *pidfd)
 {
 	struct error gone = { 0 };
@@ -364,7 +478,7 @@ static void end_process(struct exec *exec)
 	fd_close(&exec->channel);
 	kill_and_reap(&exec->stage_fd);
 	/* It may not have come to say its pid: it is frozen, or was killed on the way. */
-	if (exec->pidfd < 0 && *exec->born > 0) {
+	if (exec->pidfd < 0 && exec->born && *exec->born > 0) {
 		exec->pidfd = process_open(*exec->born, &gone);
 		if (exec->pidfd < 0)
 			error_ignore(&gone, "it has been reaped already");
@@ -383,9 +497,7 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	oom_mark(exec->runtime, cgroup, &mark);
 	if (exec->process.terminal && !exec->options->detach && !exec->options->console_socket)
 		monitor_own_size(&exec->process.height, &exec->process.width);
-	if (spawn_stage(exec, err) < 0)
-		return -1;
-	if (start(exec, err) < 0) {
+	if (make_steps(outer_steps, ARRAY_SIZE(outer_steps), exec, err) < 0) {
 		end_process(exec);
 		/* It ended without a word. */
 		if (err->kind == ERROR_STATE)

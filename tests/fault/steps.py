@@ -1,10 +1,11 @@
-"""Fails every row of the create table and of the init table, before and after it is made, and compares the host.  The rows are
-those that a test build (-Dfaults=true) says it has come by."""
+"""Fails every row of the tables of create, init and exec, before and after it is made, and compares the host; where CRIU is
+installed those of restore too.  The rows are those that a test build (-Dfaults=true) says it has come by."""
 
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import host as hosts
@@ -23,43 +24,73 @@ class Steps(sweep.Worker):
         subprocess.run(["mount", "-o", "remount,bind,ro", build], check=True)
         self.runtime = str(build / pathlib.Path(options.faults).name)
         self.list = self.host.directory / "out.list"
+        # Not compared: the host's directory is.
+        self.images = pathlib.Path(options.results).parent / f"images-{options.share}"
+
+    def commands(self, op, config):
+        """The commands of an operation whose rows fail, in order."""
+        bundle, pid_file = self.bundle(config), str(self.host.directory / "out.pid")
+        return {
+            "create": [("create", "--bundle", bundle, "ID"), ("start", "ID")],
+            "run": [("run", "--bundle", bundle, "ID")],
+            # P has nothing to do for the process; P meets it, sets limits and writes a file.
+            "exec": [("exec", "ID", "/bin/probe", "true")],
+            "exec-attended": [("exec", "--pid-file", pid_file, "ID", "/bin/probe", "true")],
+            "restore": [("restore", "--detach", "--image-path", str(self.images), "--bundle",
+                         self.bundle(config, "sleep"), "ID")],
+        }[op]
+
+    def make_ready(self, op, config):
+        """The container that an exec needs."""
+        if op.startswith("exec"):
+            self.run("run", "--detach", "--bundle", self.bundle(config, "sleep"), "ID", check=True)
 
     def try_one(self, op, config, fail=None):
-        """Creates and starts, or runs: the exit codes, and whether the fault was hit."""
+        """Runs the commands until one fails: the exit codes."""
         os.environ["CREEL_FAIL_LIST"] = str(self.list)
         os.environ.pop("CREEL_FAIL", None)
         self.list.unlink(missing_ok=True)
         if fail:
             os.environ["CREEL_FAIL"] = fail
         try:
-            bundle = self.bundle(config)
-            if op == "run":
-                return [self.run("run", "--bundle", bundle, "ID")]
-            created = self.run("create", "--bundle", bundle, "ID")
-            return [created] if created != 0 else [created, self.run("start", "ID")]
+            codes = []
+            for words in self.commands(op, config):
+                codes.append(self.run(*words))
+                if codes[-1] != 0:
+                    break
+            return codes
         finally:
             os.environ.pop("CREEL_FAIL", None)
             os.environ.pop("CREEL_FAIL_LIST", None)
 
+    def come_by(self):
+        """The rows that were come by, each once."""
+        return list(dict.fromkeys(self.list.read_bytes().split(b"\0")[0].decode().splitlines()))
+
     def rows(self, op, config):
         """Every point that is come by when nothing fails."""
+        self.make_ready(op, config)
         codes = self.try_one(op, config)
-        if any(codes) or self.output() is None and not self.wait(lambda: self.output() is not None):
+        silent = op not in ("create", "run")
+        if any(codes) or not silent and self.output() is None and not self.wait(lambda: self.output() is not None):
             raise sweep.Lost(f"{config} {op} does not work without a fault: {codes} {self.err.read_text()}")
-        rows = list(dict.fromkeys(self.list.read_text().splitlines()))
+        rows = self.come_by()
         if self.delete():
             raise sweep.Lost(f"{config} {op} leaves something behind without a fault")
         return rows
 
     def judge_row(self, op, config, row):
+        self.make_ready(op, config)
+        before = self.host.take() if op.startswith("exec") else self.empty
         codes = self.try_one(op, config, row)
         step = row.partition(":")[2]
         error = self.err.read_text(errors="replace").strip()
-        if row not in self.list.read_text().splitlines():
+        if row not in self.come_by():
+            self.delete()
             return "LOST", "the row was not come by", error
         failed = next((code for code in codes if code != 0), 0)
-        # What a failed create leaves is nothing, even before delete is asked.
-        left = self.host.difference(self.empty, 0.5) if op == "run" or codes[0] else []
+        # What a failed command leaves is nothing, even before delete is asked.
+        left = self.host.difference(before, 0.5) if op != "create" or codes[0] else []
         leak = self.delete()
         if None in codes:
             return "HANG", str(codes), error
@@ -76,15 +107,27 @@ class Steps(sweep.Worker):
             return "WRONG", "the error does not name the step", error
         return "failed clean", "", error
 
+    def save(self, config):
+        """Images of a container, where there is a CRIU to make them: whether there are."""
+        if not shutil.which("criu"):
+            return False
+        shutil.rmtree(self.images, ignore_errors=True)
+        self.run("run", "--detach", "--bundle", self.bundle(config, "sleep"), "ID", check=True)
+        saved = self.run("checkpoint", "--image-path", str(self.images), "ID") == 0
+        self.delete()
+        return saved
+
     def main(self):
         for config in self.options.configs:
             self.bundle(config)
             self.run("run", "--bundle", self.bundle(config), "ID", check=True)
         hosts.reap()
+        self.bundle("plain", "sleep"), self.bundle("rich", "sleep")
         self.empty = self.host.take()
         with open(self.options.results, "w", encoding="utf-8") as results:
             for config in self.options.configs:
-                for op in ("create", "run"):
+                operations = ["create", "run", "exec", "exec-attended"]
+                for op in operations + ["restore"] * self.save(config):
                     for row in self.rows(op, config)[self.options.share::self.options.shares]:
                         verdict, why, error = self.judge_row(op, config, row)
                         results.write(json.dumps({"config": config, "op": op, "at": row, "verdict": verdict,
