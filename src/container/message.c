@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <creel/channel.h>
 #include <creel/fd.h>
@@ -26,6 +27,9 @@ int message_tell(int channel, enum message_kind kind, struct error *err)
 	if (err->errnum != EPIPE)
 		return -1;
 	error_ignore(err, "it has ended, and its last words say why");
+	/* One that waits all the same would do so forever: to it, it is we who have ended. */
+	if (shutdown(channel, SHUT_WR) < 0)
+		return error_system(err, errno, "cannot end what is said");
 	return 0;
 }
 
