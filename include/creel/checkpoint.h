@@ -56,9 +56,6 @@ int verb_restore(struct runtime *runtime, const struct restore_options *options,
 struct criu_place {
 	int images, work;
 	const char *image_path, *work_path; /* for messages */
-	bool is_lent;			    /* criu_place_lend() */
-	gid_t gid;			    /* of the images, before */
-	mode_t mode;
 };
 
 #define CRIU_PLACE_NONE                                                                            \
@@ -71,9 +68,6 @@ struct criu_place {
 int criu_place_open(struct runtime *runtime, const struct criu_options *options, bool make,
 		    const char *log_file, struct criu_place *place, struct error *err) must_check;
 void criu_place_close(struct criu_place *place);
-/* Lets the group GID, which is root's in the container's user namespace, search the images: there
- * CRIU has no more rights than that.  Ends with criu_place_close(). */
-int criu_place_lend(struct criu_place *place, gid_t gid, struct error *err) must_check;
 
 /* Who may: root of the host, with everything. */
 int criu_check_rights(const struct runtime *runtime, struct error *err) must_check;

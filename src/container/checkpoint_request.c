@@ -12,7 +12,6 @@
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/file.h>
-#include <creel/log.h>
 
 #define DEFAULT_IMAGE_PATH "checkpoint"
 #define SILENCE_MS	   600000
@@ -118,32 +117,8 @@ int criu_place_open(struct runtime *runtime, const struct criu_options *options,
 	return clear_log(place->work, log_file, err);
 }
 
-int criu_place_lend(struct criu_place *place, gid_t gid, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(place->images, &st) < 0)
-		return error_system(err, errno, "cannot examine the image directory");
-	if (st.st_mode & S_IXOTH)
-		return 0;
-	place->is_lent = true;
-	place->gid = st.st_gid;
-	place->mode = st.st_mode & 07777;
-	if (fchown(place->images, (uid_t)-1, gid) < 0 ||
-	    fchmod(place->images, (st.st_mode & 07707) | S_IXGRP) < 0)
-		return error_system(err, errno,
-				    "cannot let the container's root into the image directory %s",
-				    place->image_path);
-	return 0;
-}
-
 void criu_place_close(struct criu_place *place)
 {
-	if (place->is_lent && (fchmod(place->images, place->mode & 07707) < 0 ||
-			       fchown(place->images, (uid_t)-1, place->gid) < 0 ||
-			       fchmod(place->images, place->mode) < 0))
-		log_warning("the image directory %s keeps a group of the container",
-			    place->image_path);
 	fd_close(&place->images);
 	fd_close(&place->work);
 }

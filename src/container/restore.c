@@ -8,16 +8,17 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <creel/cgroup.h>
 #include <creel/channel.h>
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/file.h>
-#include <creel/idmap.h>
 #include <creel/log.h>
 #include <creel/monitor.h>
 #include <creel/mount_table.h>
@@ -29,7 +30,8 @@
 
 #include "create_parts.h"
 
-#define LOG_FILE "restore.log"
+#define LOG_FILE	"restore.log"
+#define KILL_TIMEOUT_MS 10000
 
 static struct restore *of(struct create *create)
 {
@@ -178,13 +180,37 @@ static int place_mounts(struct restore *restore, struct error *err)
 	return 0;
 }
 
-static int lend_images(struct restore *restore, struct error *err)
+/*
+ * In a user namespace CRIU has no more rights than its root has, to whom the images do not belong:
+ * there it sees them through a mount that says they do; with what is beside them, to which they may
+ * have a link.
+ */
+static int place_images(struct restore *restore, struct error *err)
 {
+	struct arena *arena = restore->create.runtime->arena;
 	const struct idmap *maps = restore->create.plan.namespaces.maps;
+	char path[PATH_MAX];
 
-	for (size_t i = 0; maps && i < maps->gids_n; i++)
-		if (maps->gids[i].inside == 0)
-			return criu_place_lend(&restore->place, maps->gids[i].outside, err);
+	if (!maps)
+		return 0;
+	if (!realpath(restore->place.image_path, path))
+		return error_system(err, errno, "cannot find the image directory %s",
+				    restore->place.image_path);
+
+	char *slash = strrchr(path, '/');
+
+	*slash = '\0';
+	restore->image_mount = (struct mount_op){
+		.kind = MOUNT_BIND,
+		.target = RESTORE_IMAGES,
+		.source = arena_strdup(arena, slash > path ? path : "/"),
+		.idmap = maps,
+		.tree = -1,
+		.mounted = -1,
+	};
+	restore->request.images = -1;
+	restore->request.image_path =
+	    text_format(arena, "%s/" RESTORE_IMAGES "/%s", restore->stage_path, slash + 1);
 	return 0;
 }
 
@@ -215,7 +241,7 @@ static int make_request(struct create *create, struct error *err)
 			      &restore->request, err) < 0 ||
 	    keep_streams(restore, err) < 0 || keep_namespaces(restore, err) < 0)
 		return -1;
-	return place_mounts(restore, err) < 0 ? -1 : lend_images(restore, err);
+	return place_mounts(restore, err) < 0 ? -1 : place_images(restore, err);
 }
 
 /* ---- the rows ---- */
@@ -309,6 +335,20 @@ static int take_over(struct create *create, struct error *err)
 	return state_prepare(create->container.dir, state, err);
 }
 
+/* All rights are given, and nothing runs yet.  CRIU would not stop here for us. */
+static int check_rights(struct create *create, struct error *err)
+{
+	struct error trouble = { 0 };
+
+	if (restore_check_rights(of(create), err) == 0)
+		return 0;
+	if ((create->cgroup.fd >= 0 &&
+	     cgroup_kill(create->cgroup.fd, KILL_TIMEOUT_MS, &trouble) < 0) ||
+	    process_signal(create->init_fd, SIGKILL, &trouble) < 0)
+		error_ignore(&trouble, "it is dead already");
+	return -1;
+}
+
 static int notified(void *argument, const struct criu_answer *answer, int *fd, struct error *err)
 {
 	struct create *create = argument;
@@ -321,6 +361,8 @@ static int notified(void *argument, const struct criu_answer *answer, int *fd, s
 		create->init = answer->pid;
 		return take_over(create, err);
 	}
+	if (text_equal(answer->script, "pre-resume"))
+		return check_rights(create, err);
 	if (text_equal(answer->script, "orphan-pts-master"))
 		return create_take_console(create, fd, err);
 	return 0;

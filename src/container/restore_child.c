@@ -64,6 +64,18 @@ static int stage_masks(int stage, struct error *err)
 	return result;
 }
 
+static int stage_images(const struct restore *restore, int stage, struct error *err)
+{
+	struct mount_op op = restore->image_mount;
+
+	if (!op.source)
+		return 0;
+	if (mount_open_source(restore->create.runtime->procfs, &op, -1, err) < 0 ||
+	    mount_apply(stage, &op, err) < 0 || mount_finish(&op, err) < 0)
+		return error_while(err, "showing the images to the container's root");
+	return 0;
+}
+
 static int stage_one(const struct restore *restore, int stage, const struct external_mount *mount,
 		     struct error *err)
 {
@@ -137,7 +149,7 @@ static int prepare_mounts(const struct restore *restore, struct error *err)
 	if (root < 0)
 		return error_at(err, "/root/path");
 	stage = open_stage(restore, err);
-	if (stage < 0 || stage_masks(stage, err) < 0)
+	if (stage < 0 || stage_masks(stage, err) < 0 || stage_images(restore, stage, err) < 0)
 		return -1;
 	for (size_t i = 0; i < restore->mounts.n; i++)
 		if (restore->mounts.items[i].op->kind != MOUNT_MASK &&

@@ -10,22 +10,25 @@ struct restore {
 	struct criu criu;
 	struct criu_request request;
 	struct external_mounts mounts;
-	const char *state_path; /* the state directory */
-	const char *stage_path; /* where the external mounts wait, in CRIU's mount namespace */
-	int program;		/* CRIU */
-	int keep[8];		/* descriptors that CRIU gets */
+	const char *state_path;	     /* the state directory */
+	const char *stage_path;	     /* where the external mounts wait, in CRIU's mount namespace */
+	struct mount_op image_mount; /* of the images, for a user namespace */
+	int program;		     /* CRIU */
+	int keep[8];		     /* descriptors that CRIU gets */
 	size_t keep_n;
 };
 
 /* The directory in the state directory on which they are staged. */
-#define RESTORE_STAGE "criu"
+#define RESTORE_STAGE  "criu"
+#define RESTORE_IMAGES "images"
 
 /* restore_images.c: refuses images that ask for what the document does not give. */
 int restore_check_images(const struct restore *restore, struct error *err) must_check;
 
 /* restore_check.c: refuses a restored container that is not what the document says; before any of
- * it runs. */
+ * it runs.  CRIU gives it its rights last of all. */
 int restore_check_container(struct restore *restore, struct error *err) must_check;
+int restore_check_rights(const struct restore *restore, struct error *err) must_check;
 
 /* restore_child.c: becomes CRIU, with mounts of its own; does not return. */
 void restore_child_main(struct restore *restore) never_returns;
