@@ -340,6 +340,7 @@ static int check_rights(struct create *create, struct error *err)
 {
 	struct error trouble = { 0 };
 
+	of(create)->is_checked = true;
 	if (restore_check_rights(of(create), err) == 0)
 		return 0;
 	if ((create->cgroup.fd >= 0 &&
@@ -376,7 +377,7 @@ static int restore_processes(struct create *create, struct error *err)
 	if (criu_call(&restore->criu, create->runtime->arena, &restore->request, notified, create,
 		      criu_patience(create->runtime), restore->place.work_path, &answer, err) < 0)
 		return -1;
-	if (create->init_fd < 0)
+	if (create->init_fd < 0 || !restore->is_checked)
 		return error_system(err, EPROTO, "criu did not say which process it has restored");
 	criu_close(&restore->criu);
 	fd_close(&create->stage_fd);

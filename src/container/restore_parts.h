@@ -14,6 +14,7 @@ struct restore {
 	const char *stage_path;	     /* where the external mounts wait, in CRIU's mount namespace */
 	struct mount_op image_mount; /* of the images, for a user namespace */
 	int program;		     /* CRIU */
+	bool is_checked;	     /* what was restored was looked at, to its rights */
 	int keep[8];		     /* descriptors that CRIU gets */
 	size_t keep_n;
 };
