@@ -63,7 +63,7 @@ struct message {
 
 int message_send(int channel, enum message_kind kind, int number, int fd,
 		 struct error *err) must_check;
-/* Tells a child to go on.  That it has ended is no error here: why it has waits to be received.  One
+/* Tells a child to go on.  That it has ended is no error here: why it has waits to be received. One
  * that has not, and was not told, finds the channel at its end. */
 int message_tell(int channel, enum message_kind kind, struct error *err) must_check;
 /* Sends ERR; the last thing that a dying S or I says, so trouble is ignored. */
