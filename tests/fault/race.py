@@ -120,6 +120,9 @@ class Race(sweep.Worker):
                 if answer == "0 stopped":
                     more.add((*answers[:i], "0 running", *answers[i + 1:]))
                     more.add((*answers[:i], "0 paused", *answers[i + 1:]))
+        if all(words == commands[0] for words in commands):
+            # Which of them is first is anybody's guess.
+            more |= {order for answers in more for order in itertools.permutations(answers)}
         return more
 
     def race(self, name, write):
