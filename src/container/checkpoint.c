@@ -118,8 +118,8 @@ static int external_namespaces(struct checkpoint *checkpoint, struct error *err)
 
 		if (!key)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", checkpoint->pid, link);
-		if (stat(path, &st) < 0)
+		snprintf(path, sizeof(path), "%d/ns/%s", checkpoint->pid, link);
+		if (fstatat(checkpoint->runtime->procfs, path, &st, 0) < 0)
 			return error_system(err, errno,
 					    "cannot examine the namespaces of process %d",
 					    checkpoint->pid);
@@ -242,8 +242,8 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
 	const char *what = checkpoint->options->pre_dump ? "pre-dumping" : "checkpointing";
 
 	if (fill(checkpoint, err) < 0 ||
-	    checkpoint_save_streams(checkpoint->runtime->arena, checkpoint->pid,
-				    checkpoint->place.images, &checkpoint->request, err) < 0 ||
+	    checkpoint_save_streams(checkpoint->runtime, checkpoint->pid, checkpoint->place.images,
+				    &checkpoint->request, err) < 0 ||
 	    start_criu(checkpoint, err) < 0)
 		return -1;
 	if (criu_call(&checkpoint->criu, checkpoint->runtime->arena, &checkpoint->request, notified,

@@ -141,9 +141,9 @@ int checkpoint_find_mounts(struct arena *arena, int procfs, pid_t pid,
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	snprintf(path, sizeof(path), "%d/root", pid);
 
-	auto_fd root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd root = openat(procfs, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	const char *table = mount_table_of(arena, procfs, pid, err);
 
 	if (!table)
@@ -245,22 +245,21 @@ static const char *stream_key(struct arena *arena, int process, int stream, cons
 	return key ? key : arena_strdup(arena, link);
 }
 
-int checkpoint_save_streams(struct arena *arena, pid_t pid, int images,
+int checkpoint_save_streams(const struct runtime *runtime, pid_t pid, int images,
 			    struct criu_request *request, struct error *err)
 {
+	struct arena *arena = runtime->arena;
 	struct json_writer *w = json_writer_new(arena, 0);
-	char path[64];
+	char name[32];
 
-	snprintf(path, sizeof(path), "/proc/%d", pid);
+	snprintf(name, sizeof(name), "%d", pid);
 
-	auto_fd process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd process = openat(runtime->procfs, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *table;
 
 	if (process < 0)
 		return error_system(err, errno, "cannot open process %d", pid);
-
-	auto_fd procfs = procfs_open(err);
-	const char *table = procfs < 0 ? NULL : mount_table_of(arena, procfs, pid, err);
-
+	table = mount_table_of(arena, runtime->procfs, pid, err);
 	if (!table)
 		return -1;
 	json_write_array(w);

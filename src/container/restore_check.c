@@ -36,13 +36,13 @@ static int refused(struct error *err, const char *what)
 
 /* ---- namespaces ---- */
 
-static int namespace_inode(pid_t pid, const char *link, ino_t *inode, struct error *err)
+static int namespace_inode(int procfs, pid_t pid, const char *link, ino_t *inode, struct error *err)
 {
 	char path[64];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, link);
-	if (stat(path, &st) < 0)
+	snprintf(path, sizeof(path), "%d/ns/%s", pid, link);
+	if (fstatat(procfs, path, &st, 0) < 0)
 		return error_system(err, errno, "cannot examine the namespaces of process %d", pid);
 	*inode = st.st_ino;
 	return 0;
@@ -75,8 +75,10 @@ static int check_namespace(struct restore *restore, const struct namespace_row *
 	ino_t host = 0, inside = 0, joined = 0;
 	int is_joined = joined_inode(plan, row->flag, &joined, err);
 
-	if (is_joined < 0 || namespace_inode(getpid(), row->link, &host, err) < 0 ||
-	    namespace_inode(restore->create.init, row->link, &inside, err) < 0)
+	if (is_joined < 0 ||
+	    namespace_inode(restore->create.runtime->procfs, getpid(), row->link, &host, err) < 0 ||
+	    namespace_inode(restore->create.runtime->procfs, restore->create.init, row->link,
+			    &inside, err) < 0)
 		return -1;
 	if (inside != host)
 		restore->create.more_namespaces |= row->flag;
@@ -199,14 +201,14 @@ int restore_check_rights(const struct restore *restore, struct error *err)
 		return -1;
 	if (check_status(restore, create->init, err) < 0 ||
 	    check_label(restore, create->init, err) < 0 ||
-	    namespace_inode(create->init, "pid", &own, err) < 0)
+	    namespace_inode(create->runtime->procfs, create->init, "pid", &own, err) < 0)
 		return -1;
 	if (!(create->plan.namespaces.create & CLONE_NEWPID))
 		return 0;
 	for (size_t i = 0; i < n; i++) {
 		struct error gone = { 0 };
 
-		if (namespace_inode(pids[i], "pid", &other, &gone) < 0) {
+		if (namespace_inode(create->runtime->procfs, pids[i], "pid", &other, &gone) < 0) {
 			error_ignore(&gone, "it was a helper of criu, and has ended");
 			continue;
 		}
@@ -305,9 +307,9 @@ static int check_mounts(const struct restore *restore, struct error *err)
 	/* With it the program may have changed them before the checkpoint. */
 	if (plan->process.caps.bounding >> CAP_SYS_ADMIN & 1)
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/root", create->init);
+	snprintf(path, sizeof(path), "%d/root", create->init);
 
-	auto_fd root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd root = openat(create->runtime->procfs, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	const char *table =
 	    mount_table_of(create->runtime->arena, create->runtime->procfs, create->init, err);
 

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <sched.h>
@@ -180,25 +181,33 @@ static bool has_key(const struct restore *restore, const char *key)
 	return false;
 }
 
-/* Where TARGET is behind the links of the root filesystem; it may be below a mount that is not
- * there yet, and then is what it says. */
-static const char *real_target(struct arena *arena, int root, const char *rootfs,
-			       const char *target)
+static bool path_of(int procfs, int fd, char *path, size_t size)
 {
-	char link[64], path[4096];
-	auto_fd fd = inroot_try(root, target, O_PATH);
-	size_t n = strlen(rootfs);
+	char link[32];
 	ssize_t length;
 
-	if (fd < 0)
-		return target;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, path, sizeof(path) - 1);
+	snprintf(link, sizeof(link), "self/fd/%d", fd);
+	length = readlinkat(procfs, link, path, size - 1);
 	if (length < 0)
-		return target;
+		return false;
 	path[length] = '\0';
-	return text_starts_with(path, rootfs) && path[n] == '/' ? arena_strdup(arena, path + n)
-								: target;
+	return true;
+}
+
+/* Where TARGET is behind the links of the root filesystem; it may be below a mount that is not
+ * there yet, and then is what it says. */
+static const char *real_target(const struct runtime *runtime, int root, const char *target)
+{
+	char top[PATH_MAX], path[PATH_MAX];
+	auto_fd fd = inroot_try(root, target, O_PATH);
+	size_t n;
+
+	if (fd < 0 || !path_of(runtime->procfs, root, top, sizeof(top)) ||
+	    !path_of(runtime->procfs, fd, path, sizeof(path)))
+		return target;
+	n = text_equal(top, "/") ? 0 : strlen(top);
+	return strncmp(path, top, n) == 0 && path[n] == '/' ? arena_strdup(runtime->arena, path + n)
+							    : target;
 }
 
 static uint64_t filesystem_of(const struct mount_op *op)
@@ -234,7 +243,6 @@ static bool is_named(const struct restore *restore, int root, const struct criu_
 		     uint64_t root_device)
 {
 	const struct plan *plan = &restore->create.plan;
-	struct arena *arena = restore->create.runtime->arena;
 	bool whole = text_equal(mount->root, "/");
 
 	for (size_t i = 0; i < plan->mounts_n; i++) {
@@ -243,7 +251,8 @@ static bool is_named(const struct restore *restore, int root, const struct criu_
 		if ((op->kind == MOUNT_NEW || op->kind == MOUNT_CGROUP) &&
 		    (whole || op->kind == MOUNT_CGROUP) && filesystem_of(op) == mount->filesystem &&
 		    mount->filesystem &&
-		    text_equal(mount->point, real_target(arena, root, plan->rootfs, op->target)))
+		    text_equal(mount->point,
+			       real_target(restore->create.runtime, root, op->target)))
 			return true;
 	}
 	for (size_t i = 0; i < plan->protections_n; i++)

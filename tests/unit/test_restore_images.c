@@ -14,6 +14,7 @@
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/file.h>
+#include <creel/procfs.h>
 #include <creel/protobuf.h>
 
 #include "../../src/container/restore_parts.h"
@@ -169,7 +170,8 @@ static int set_up(void **state)
 	snprintf(images, sizeof(images), "%s/images", directory);
 	check_int(mkdir(rootfs, 0755), 0);
 	check_int(mkdir(images, 0700), 0);
-	runtime = (struct runtime){ .arena = &arena, .root = -1, .procfs = -1 };
+	runtime = (struct runtime){ .arena = &arena, .root = -1, .procfs = procfs_open(&err) };
+	check(runtime.procfs >= 0);
 	options = (struct restore_options){ 0 };
 	restore = (struct restore){ .options = &options, .place = CRIU_PLACE_NONE };
 	restore.create.runtime = &runtime;
@@ -227,6 +229,7 @@ static int tear_down(void **state)
 
 	(void)state;
 	fd_close(&restore.place.images);
+	fd_close(&runtime.procfs);
 	check_int(file_remove_tree(top, directory + strlen("/tmp/"), &err), 0);
 	arena_free(&arena);
 	return 0;
