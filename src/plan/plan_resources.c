@@ -150,9 +150,7 @@ static int plan_memory(const struct target *to, const struct oci_resources *reso
 
 static int leaf_weight_error(const char *where, struct error *err)
 {
-	error_coded(
-	    err, CRL_CGROUP_VALUE,
-	    error_unsupported(err, "cannot set leafWeight: cgroup version 2 has no such limit"));
+	error_unsupported(err, "cannot set leafWeight: cgroup version 2 has no such limit");
 	return error_at(err, where);
 }
 
@@ -366,8 +364,7 @@ static int refuse_network(const struct target *to, const struct oci_resources *r
 
 	if (!network || (network->class_id.value == 0 && network->priorities.n == 0))
 		return 0;
-	error_coded(err, CRL_CGROUP_VALUE,
-		    error_unsupported(err, "network limits are not supported by cgroup version 2"));
+	error_unsupported(err, "network limits are not supported by cgroup version 2");
 	return error_at(
 	    err, at(to, network->class_id.value ? "/network/classID" : "/network/priorities"));
 }
