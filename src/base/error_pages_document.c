@@ -379,7 +379,7 @@ const struct error_page error_pages_document[] = {
 	    .title = "A cgroup limit is not valid",
 	    .meaning = "The limit is out of what cgroup version 2 can express, or stands in "
 		       "a form that it does not have.",
-	    .causes = "a weight or a size that the controller does not have\n"
+	    .causes = "a limit that only cgroup version 1 knew\n"
 		      "a key of linux.resources.unified that is no file of a controller",
 	    .action = "write the limit as linux.resources.unified, with the file's own name and "
 		      "value\n"

@@ -11,8 +11,8 @@ const struct error_page error_pages_host[] = {
 		      "a feature of cgroup version 1 that version 2 does not have",
 	    .action = "`creel check --host` says what this host can do\n"
 		      "remove the member that the message names",
-	    .example = "network limits are not supported by cgroup version 2 (config.json:90 "
-		       "/linux/resources/network/classID) [CRL-3000]",
+	    .example = "network devices cannot be moved by an unprivileged user (config.json:90 "
+		       "/linux/netDevices) [CRL-3000]",
 	},
 	{
 	    .code = CRL_NO_CONTROLLER,

@@ -206,7 +206,9 @@ int plan_cpu(struct arena *arena, const struct oci_cpu *cpu, const char *where,
 	/* A real-time program that runs without its guarantee is worse than one that does not run.
 	 */
 	if (cpu->realtime_runtime.value > 0) {
-		error_unsupported(err, "realtime runtime is not supported by cgroup version 2");
+		error_coded(err, CRL_CGROUP_VALUE,
+			    error_unsupported(
+				err, "realtime runtime is not supported by cgroup version 2"));
 		return error_at(err, pointer_key(arena, where, "realtimeRuntime"));
 	}
 	plan_weight(arena, cpu, where, plan);

@@ -150,7 +150,9 @@ static int plan_memory(const struct target *to, const struct oci_resources *reso
 
 static int leaf_weight_error(const char *where, struct error *err)
 {
-	error_unsupported(err, "cannot set leafWeight: cgroup version 2 has no such limit");
+	error_coded(
+	    err, CRL_CGROUP_VALUE,
+	    error_unsupported(err, "cannot set leafWeight: cgroup version 2 has no such limit"));
 	return error_at(err, where);
 }
 
@@ -364,7 +366,8 @@ static int refuse_network(const struct target *to, const struct oci_resources *r
 
 	if (!network || (network->class_id.value == 0 && network->priorities.n == 0))
 		return 0;
-	error_unsupported(err, "network limits are not supported by cgroup version 2");
+	error_coded(err, CRL_CGROUP_VALUE,
+		    error_unsupported(err, "network limits are not supported by cgroup version 2"));
 	return error_at(
 	    err, at(to, network->class_id.value ? "/network/classID" : "/network/priorities"));
 }
