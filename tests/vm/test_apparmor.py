@@ -14,7 +14,10 @@ PROFILES = {
                       "deny /etc/passwd r,",
     "creel-lab-exec": "file, capability, network, signal, ptrace, unix,\n"
                       "deny /etc/group r,",
+    # Everything that creel does, but for the right to give a process another profile.
+    "creel-lab-caller": "file, capability, network, mount, umount, pivot_root, signal, ptrace, unix, dbus,",
 }
+STACK = "creel-lab-init//&creel-lab-exec"
 CURRENT = "/proc/self/attr/apparmor/current"
 
 
@@ -116,3 +119,55 @@ def test_covered_proc(creel):
     assert "root:x:0:0" not in result.out
     assert (fake / "self/attr/exec").read_text() == "fake\n"
     assert (fake / "self/attr/apparmor/exec").read_text() == "fake\n"
+
+
+def test_stacked(creel):
+    """What one profile of a stack denies is denied, by start and by exec."""
+    bundle = creel.bundle("/bin/probe", "read", CURRENT, apparmorProfile=STACK)
+    result = creel.run_bundle(bundle)
+    assert result.code == 0, str(result)
+    names = {part.partition(" ")[0] for part in result.out.strip("\n\0").split("//&")}
+    assert names == {"creel-lab-init", "creel-lab-exec"}
+    for path in ("/etc/passwd", "/etc/group"):
+        assert creel.run_bundle(creel.bundle("/bin/probe", "read", path)).code == 0
+        assert creel.run_bundle(creel.bundle("/bin/probe", "read", path, apparmorProfile=STACK)).code != 0
+    with creel.running() as name:
+        for path in ("/etc/passwd", "/etc/group"):
+            assert may_read(creel, name, path)
+            assert not may_read(creel, name, path, "--apparmor", STACK)
+
+
+def test_stack_with_an_unknown_profile(creel):
+    bundle = creel.bundle("/bin/probe", "true", apparmorProfile="creel-lab-init//&creel-lab-nobody")
+    result = creel.fails("creel-lab-nobody", "run", "--bundle", bundle.path, creel.id())
+    assert "is not loaded" in result.err
+
+
+@pytest.mark.parametrize("profile", ["creel-lab-init", STACK, "unconfined"])
+def test_refused_by_the_policy(creel, profile):
+    """A caller whose own profile may not change profiles: the program does not start without its label."""
+    words = ("/bin/probe", "echo", "started")
+    creel.prefix = ["aa-exec", "-p", "creel-lab-caller", "--"]
+    plain = creel.run_bundle(creel.bundle(*words))
+    assert (plain.code, plain.out) == (0, "started\n"), str(plain)
+    result = creel.run_bundle(creel.bundle(*words, apparmorProfile=profile))
+    assert result.code != 0, str(result)
+    assert "started" not in result.out
+    assert f"setting the AppArmor profile {profile}" in result.err
+    assert "ermission denied" in result.err or "not permitted" in result.err
+    assert "/process/apparmorProfile" in result.err
+
+
+def test_attributes_that_the_host_has_covered(creel):
+    """A mount over a part of creel's own /proc is no place to write a label to."""
+    fake = creel.directory / "attr"
+    (fake / "apparmor").mkdir(parents=True)
+    for name in ("exec", "current", "apparmor/exec", "apparmor/current"):
+        (fake / name).write_text("fake\n")
+    # The pid of what a shell executes is the shell's own.
+    creel.prefix = ["unshare", "--mount", "sh", "-c",
+                    f'mount --bind {fake} /proc/$$/attr && exec "$@"', "sh"]
+    bundle = creel.bundle("/bin/probe", "read", "/etc/passwd", apparmorProfile="creel-lab-init")
+    result = creel.run_bundle(bundle)
+    assert "root:x:0:0" not in result.out, str(result)
+    assert (fake / "exec").read_text() == (fake / "apparmor/exec").read_text() == "fake\n"
