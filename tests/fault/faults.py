@@ -97,9 +97,9 @@ def call_names():
     return {int(m[2]): m[1] for m in re.finditer(r"#define __NR_(\w+) (\d+)\n", text)}
 
 
-def faults_of(call, path, quick, repeated):
-    """The actions for one occurrence of CALL; after many of the same kind two errors are enough."""
-    names = ERRORS.get(call, "").split()[:2 if repeated else None]
+def faults_of(call, path, quick):
+    """The actions for one occurrence of CALL."""
+    names = ERRORS.get(call, "").split()
     actions = [f"errno {getattr(errno, name)}" for name in (names[:1] if quick else names)]
     if quick and call in SURVIVE_EINTR and "EINTR" not in names[:1]:
         actions.append(f"errno {errno.EINTR}")

@@ -62,6 +62,23 @@ def reap():
             pass
 
 
+def wait_as_init(process, seconds):
+    """Waits for one child and collects the orphans meanwhile, as an init does: a zombie keeps its pid namespace from ending.  Its
+    exit code, or None."""
+    end, pause = time.monotonic() + seconds, 0.0005
+    while process.poll() is None:
+        if time.monotonic() > end:
+            return None
+        with contextlib.suppress(ChildProcessError):
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if dead and dead.si_pid != process.pid:
+                os.waitpid(dead.si_pid, 0)
+                continue
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.01)
+    return process.returncode
+
+
 class Host:
     """The room, and comparisons of it."""
 

@@ -13,7 +13,6 @@ import time
 import faults
 import host as hosts
 
-MANY = 6            # occurrences of one call on one path
 UPDATED = str(1 << 23)
 DEADLINE = 5.0
 
@@ -84,12 +83,10 @@ class Worker:
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             process = subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out,
                                        stderr=err)
-            try:
-                code = process.wait(DEADLINE * 3)
-            except subprocess.TimeoutExpired:
+            code = hosts.wait_as_init(process, DEADLINE * 3)
+            if code is None:
                 process.kill()
                 process.wait()
-                code = None
         if check and code != 0:
             raise Lost(f"{words} gave {code}: {self.err.read_text()}")
         return code
@@ -351,35 +348,70 @@ class Worker:
     # The sweep
 
     def plan(self, calls):
-        """The (key, action) pairs of one operation."""
-        seen, pairs = collections.Counter(), []
+        """The faults and kills of one operation, by passes: (role, call, k, path, action).  A call that is made often on one
+        kind of path is failed in every way once, then in two ways at every fourth occurrence."""
+        seen = collections.Counter()
+        passes = [[], [], []]
         for index, (role, nr, k, _, path) in enumerate(calls):
             call = self.names.get(int(nr), nr)
             if call in faults.NEVER:
                 continue
             place = (role, call, re.sub(r"\d+", "#", path))
             seen[place] += 1
-            if self.options.quick and seen[place] > 1:
-                continue
-            for action in faults.faults_of(call, path, self.options.quick, seen[place] > MANY):
-                pairs.append((role, call, k, path, action))
-            if not self.options.quick or index % 4 == 0:
-                pairs.append((role, call, k, path, "kill-before"))
-            if not self.options.quick:
-                pairs.append((role, call, k, path, "kill-after"))
-        return pairs
+            actions = faults.faults_of(call, path, self.options.quick)
+            point = (role, call, k, path)
+            if seen[place] == 1:
+                passes[0] += [(*point, action) for action in actions[:1]]
+                passes[1] += [(*point, action) for action in actions[1:]]
+            elif seen[place] <= 3 or seen[place] % 4 == 0:
+                # Not the same two each time.
+                turned = actions[seen[place] % len(actions):] + actions if actions else []
+                passes[2] += [(*point, action) for action in dict.fromkeys(turned[:2])]
+            if not self.options.quick or (index % 4 == 0 and seen[place] == 1):
+                passes[0 if seen[place] == 1 else 2].append((*point, "kill-before"))
+            if not self.options.quick and (seen[place] <= 3 or seen[place] % 4 == 0):
+                passes[1 if seen[place] == 1 else 2].append((*point, "kill-after"))
+        return [passes[0] + passes[1]] if self.options.quick else passes
 
-    def sweep(self, config, op, write):
+    def is_late(self):
+        """Whether the time is over."""
+        return self.options.until and time.time() > self.options.until
+
+    def sweep(self, config, op, number, write):
+        """One pass of one operation; how many points of it were not tried."""
         agreed, calls = self.baseline(config, op)
-        pairs = self.plan(calls)
-        for role, call, k, path, action in pairs[self.options.share::self.options.shares]:
+        points = self.plan(calls)[number][self.options.share::self.options.shares]
+        for done, (role, call, k, path, action) in enumerate(points):
             if self.options.only and not re.search(self.options.only, f"{role}:{call}:{k} {action}"):
                 continue
+            if self.is_late():
+                return len(points) - done
             report = self.attempt(config, op, f"{role}:{self.numbers[call]}:{k}", action)
             verdict, why = self.judge(report, agreed, call, action, role, path, k)
             write({"config": config, "op": op, "at": f"{role}:{call}:{k}", "path": path,
                    "action": faults.action_name(action), "verdict": verdict, "why": why,
                    "exit": report["exit"], "error": report["error"]})
+        return 0
+
+    def sweep_all(self, write):
+        """All operations, the most telling faults of each first."""
+        for number in range(1 if self.options.quick else 3):
+            for config in self.options.configs:
+                for op in self.options.operations:
+                    start, left = time.monotonic(), 0
+                    if self.is_late():
+                        write({"config": config, "op": op, "at": f"pass {number + 1}", "verdict": "not begun"})
+                        continue
+                    try:
+                        left = self.sweep(config, op, number, write)
+                    except Lost as lost:
+                        write({"config": config, "op": op, "verdict": "LOST", "why": str(lost)})
+                        self.delete()
+                    if self.kept:
+                        self.kept = None
+                        self.delete()
+                    write({"config": config, "op": op, "verdict": "time", "left": left,
+                           "why": round(time.monotonic() - start, 1)})
 
     def main(self):
         self.bundle("plain"), self.bundle("plain", "sleep")
@@ -393,19 +425,7 @@ class Worker:
             def write(row):
                 results.write(json.dumps(row) + "\n")
                 results.flush()
-            for config in self.options.configs:
-                for op in self.options.operations:
-                    start = time.monotonic()
-                    try:
-                        self.sweep(config, op, write)
-                    except Lost as lost:
-                        write({"config": config, "op": op, "verdict": "LOST", "why": str(lost)})
-                        self.delete()
-                    if self.kept:
-                        self.kept = None
-                        self.delete()
-                    write({"config": config, "op": op, "verdict": "time",
-                           "why": round(time.monotonic() - start, 1)})
+            self.sweep_all(write)
 
 
 def main():
@@ -418,6 +438,7 @@ def main():
     parser.add_argument("--share", type=int, default=0)
     parser.add_argument("--shares", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--until", type=float, help="seconds since 1970: begin nothing after that")
     parser.add_argument("--settle-kept", action="store_false", help="a new container for every run")
     parser.add_argument("--only", help="a pattern of ROLE:CALL:K ACTION")
     parser.add_argument("--configs", type=lambda text: text.split(","), default=list(hosts.SPECS))
