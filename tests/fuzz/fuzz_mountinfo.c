@@ -88,6 +88,15 @@ static void check_path(struct arena *arena, const char *path)
 	must(found && strcmp(found, path) == 0);
 }
 
+/* What else the facts are taken from. */
+static void fake_status(void)
+{
+	static const char status[] = "Name:\tcreel\nSigIgn:\t0000000000001000\n"
+				     "CapBnd:\t000001ffffffffff\nSeccomp:\t0\n";
+
+	fake_file("self/status", status, sizeof(status) - 1);
+}
+
 static void check_facts(struct arena *arena, const char *path, const char *table, size_t table_size,
 			const char *cgroup, size_t cgroup_size)
 {
@@ -98,12 +107,14 @@ static void check_facts(struct arena *arena, const char *path, const char *table
 	fake_clear();
 	fake_file("self/mountinfo", line, strlen(line));
 	fake_file("self/cgroup", cgroup, cgroup_size);
+	fake_status();
 	must(facts_ask(arena, procfs, &facts, &err) == 0);
 	must(facts.cgroup_mount && strcmp(facts.cgroup_mount, path) == 0);
 	must(!facts.cgroup_own || facts.cgroup_own[0] == '/');
 	must(!facts.cgroup_own || !text_ends_with(facts.cgroup_own, " (deleted)"));
 	fake_clear();
 	fake_file("self/mountinfo", table, table_size);
+	fake_status();
 	must(facts_ask(arena, procfs, &facts, &err) == 0);
 	(void)rdt_mount(arena, -1);
 }
