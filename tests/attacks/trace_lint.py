@@ -11,8 +11,10 @@ import argparse
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
+import time
 
 import world as w
 
@@ -68,6 +70,17 @@ def parse(text):
             end = re.match(r"(.*)\) += (-?\d+|\?)", found[3])
             if end:
                 call.text, call.result = call.text + end[1], end[2]
+    return calls
+
+
+def as_one(calls):
+    """A stage ends when the process that it works for is born: the calls of both are those of one."""
+    for i, call in enumerate(calls):
+        if call.name in ("clone", "clone3") and "CLONE_PARENT_SETTID" in call.text and call.ok:
+            stage = call.pid
+            for one in calls[:i + 1]:
+                if one.pid == stage:
+                    one.pid = call.result
     return calls
 
 
@@ -143,6 +156,12 @@ def no_bare_proc(calls, _case):
     return problems + ([] if have else ["the handle of /proc was never opened"])
 
 
+def devices_are_looked_at(calls, _case):
+    """What an image has as a device is opened when it is known what it is."""
+    return [f"opened before it is known: {call}" for call in calls
+            if call.name == "openat2" and call.paths[:1] == ["dev/null"] and "O_PATH" not in call.text]
+
+
 def closed_before_exec(calls, case):
     """close_range comes before the payload's exec, in the same process."""
     problems, execs = [], 0
@@ -181,6 +200,8 @@ NNP = r"prctl\(PR_SET_NO_NEW_PRIVS"
 SECCOMP = r"(seccomp\(SECCOMP_SET_MODE_FILTER|prctl\(PR_SET_SECCOMP)"
 EXEC = r"execve(at)?\("
 PIVOT = r"pivot_root\("
+BIRTH = r"clone3?\(.*CLONE_PARENT_SETTID"
+LET_GO = r"close_range\(\d+, 4294967295, 0\)"
 DUMPABLE = r"prctl\(PR_SET_DUMPABLE, (0|SUID_DUMP_DISABLE)"
 
 
@@ -195,10 +216,13 @@ def golden_order(calls, case):
         order += [(NNP, SECCOMP), (CAPSET, SECCOMP), (SECCOMP, EXEC)]
     elif case["seccomp"]:
         order += [(SECCOMP, UID), (SECCOMP, CAPSET)]
-    if case["kind"] == "run":
+    if case["kind"] != "exec":
         order += [(PIVOT, UID), (PIVOT, BOUNDING)]
+    if case["kind"] != "run":
+        order += [(CAPSET, BIRTH), (LET_GO, BIRTH), (BIRTH, EXEC)]
     needed = {BOUNDING: True, GROUPS: True, GID: case["user"], UID: case["user"], CAPSET: True,
-              NNP: case["nnp"], SECCOMP: case["seccomp"], PIVOT: case["kind"] == "run", EXEC: True}
+              NNP: case["nnp"], SECCOMP: case["seccomp"], PIVOT: case["kind"] != "exec", EXEC: True,
+              BIRTH: case["kind"] != "run", LET_GO: case["kind"] != "run"}
     problems = [f"{pattern} never happened" for pattern, wanted in needed.items()
                 if wanted and _first(calls, pid, pattern) is None]
     # A child inherits it, so the parent may have done it, before the child could be seen.
@@ -217,7 +241,7 @@ def golden_order(calls, case):
 
 
 RULES = [everything_cloexec, sockets_cloexec, nothing_by_rootfs_path, only_openat2_in_root,
-         no_magic_links, no_bare_proc, closed_before_exec, golden_order]
+         no_magic_links, no_bare_proc, devices_are_looked_at, closed_before_exec, golden_order]
 
 # A trace for each rule that breaks it.
 CASE = {"rootfs": "/r", "payload": "/bin/payload", "names": ["m/a", "w/x"], "kind": "run",
@@ -230,6 +254,8 @@ BROKEN = {
     no_magic_links: '1 openat2(3, "dev", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT}, 24) = 4',
     no_bare_proc: '1 openat(AT_FDCWD, "/proc", O_PATH|O_CLOEXEC) = 3\n'
                   '1 openat(AT_FDCWD, "/proc/self/attr/exec", O_WRONLY|O_CLOEXEC) = 4',
+    devices_are_looked_at: '1 openat2(5, "dev/null", {flags=O_RDWR|O_CLOEXEC, '
+                           'resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) = 7',
     closed_before_exec: '1 execve("/bin/payload", ["x"], 0x1 /* 0 vars */) = 0',
     golden_order: "1 setresuid(1000, 1000, 1000) = 0\n1 setgroups(0, NULL) = 0\n"
                   '1 execve("/bin/payload", ["x"], 0x1 /* 0 vars */) = 0',
@@ -238,16 +264,17 @@ BROKEN = {
 
 def lint(text, case):
     """All problems of a trace."""
-    calls = payload_gone(parse(text), case["payload"])
+    calls = payload_gone(as_one(parse(text)), case["payload"])
     return [f"{rule.__name__}: {problem}" for rule in RULES for problem in rule(calls, case)]
 
 
 # The runs.
 
 def cases():
-    """What is traced: the words that matter for the order, times run and exec."""
-    for kind in ("run", "exec"):
-        for userns in (False, True):
+    """What is traced: the words that matter for the order, times run, exec, and a joined pid namespace."""
+    for kind in ("run", "exec", "join"):
+        # A user namespace that is made has no rights over a pid namespace that is there already.
+        for userns in (False, True) if kind != "join" else (False,):
             for nnp in (False, True):
                 for seccomp in (False, True):
                     yield {"kind": kind, "userns": userns, "nnp": nnp, "seccomp": seccomp,
@@ -273,14 +300,23 @@ def trace(world, case):
     if case["seccomp"]:
         spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
             {"names": ["swapon"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}
+    pod = None
+    if case["kind"] == "join":
+        pod = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "100"])
+        spec["linux"]["namespaces"][0]["path"] = f"/proc/{pod.pid}/ns/pid_for_children"
+        while os.readlink(f"/proc/{pod.pid}/ns/pid_for_children") == os.readlink("/proc/self/ns/pid"):
+            time.sleep(0.01)
     log = world.directory / "trace"
     strace = ("strace", "-f", "-s", "4096", "-o", str(log))
-    if case["kind"] == "run":
+    if case["kind"] != "exec":
         result = world.run(spec, prefix=strace, timeout=60)
     else:
         spec["process"]["args"] = ["/bin/probe", "sleep"]
         with world.running(spec) as name:
             result = world.command("exec", name, *world.spec_args, prefix=strace, timeout=60)
+    if pod:
+        pod.kill()
+        pod.wait()
     if result.code != 0:
         raise RuntimeError(f"{case} does not run: {result}")
     return log.read_text(errors="replace")
