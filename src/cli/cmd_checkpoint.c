@@ -48,13 +48,13 @@ static const struct option_row checkpoint_rows[] = {
 	       "drop memory from earlier images that later ones have"),
 };
 
-/* One descriptor, which has to survive until it is written to. */
+/* The number that engines use must not become one of our own, when nothing is there.  What is above
+ * it stays open as well, but need not be next to it. */
 static unsigned int passed_fds(const void *options)
 {
 	const struct checkpoint_options *arguments = options;
-	int64_t fd = arguments->status_fd.set ? arguments->status_fd.value : -1;
 
-	return fd >= 3 && fd < 1024 ? (unsigned int)fd - 2 : 0;
+	return arguments->status_fd.set && arguments->status_fd.value == 3 ? 1 : 0;
 }
 
 static int run(struct cli *cli, struct error *err)

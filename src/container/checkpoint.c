@@ -40,6 +40,18 @@ struct checkpoint {
 
 /* ---- before anything is done ---- */
 
+/* A pipe or the like; no directory of ours. */
+static int check_status_fd(int fd, struct error *err)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && fstat(fd, &st) == 0 &&
+	    !S_ISDIR(st.st_mode))
+		return 0;
+	return error_usage(err, "the descriptor %d of --status-fd is not open for writing", fd);
+}
+
 static int check_options(const struct checkpoint_options *options, struct error *err)
 {
 	const struct criu_options *criu = &options->criu;
@@ -48,6 +60,8 @@ static int check_options(const struct checkpoint_options *options, struct error 
 		error_usage(err, "--parent-path must be relative to --image-path");
 		return error_hint(err, "beside it: ../%s", strrchr(criu->parent_path, '/') + 1);
 	}
+	if (options->status_fd.set && check_status_fd((int)options->status_fd.value, err) < 0)
+		return -1;
 	if (criu->lazy_pages && !options->page_server)
 		return error_usage(err, "--lazy-pages needs --page-server");
 	if (criu->tcp_established && criu->tcp_close)

@@ -518,6 +518,78 @@ def test_limits(creel, world):
     assert (cgroup / "memory.max").read_text() == f"{64 << 20}\n"
 
 
+def test_page_server(creel, world):
+    """Memory goes over the network instead of into files."""
+    one = world().start()
+    one.counts(3)
+    one.images.mkdir(0o700)
+    server = subprocess.Popen([CRIU, "page-server", "--images-dir", one.images, "--address", "127.0.0.1", "--port", "9871"])
+    try:
+        harness.wait_until(lambda: b":268F " in pathlib.Path("/proc/net/tcp").read_bytes(), "listening", LONG)
+        one.checkpoint("--page-server", "127.0.0.1:9871")
+        assert server.wait(LONG) == 0
+    finally:
+        server.kill()
+        server.wait()
+    one.delete()
+    one.restore()
+    one.counts(one.count())
+
+
+def test_lazy_pages(creel, world):
+    """A container begins to run elsewhere before its memory is there."""
+    if subprocess.run([CRIU, "check", "--feature", "uffd"], check=False).returncode:
+        pytest.skip("needs userfaultfd")
+    one = world().start()
+    one.counts(3)
+    work = creel.directory / "lazy"
+    work.mkdir(0o700)
+    ready, status = os.pipe()
+    where = ["--address", "127.0.0.1", "--port", "9872"]
+    with creel.spawn("checkpoint", "--image-path", one.images, "--lazy-pages", "--page-server", "127.0.0.1:9872",
+                     "--status-fd", status, one.name, pass_fds=(status,)) as dump:
+        os.close(status)
+        assert os.read(ready, 1) == b"\0", str(dump.result)
+        os.close(ready)
+        with subprocess.Popen([CRIU, "lazy-pages", "--page-server", *where, "--images-dir", one.images, "--work-dir",
+                               work]) as server:
+            harness.wait_until((work / "lazy-pages.socket").exists, "the socket", LONG)
+            # Where it comes from it has the name still.
+            there, one.name = one.name, creel.id("there")
+            one.change(lambda spec: spec["linux"].update(cgroupsPath=f"/{one.name}"))
+            one.restore("--lazy-pages", "--work-path", work)
+            one.counts(one.count())
+            assert server.wait(LONG) == 0
+        assert dump.wait(LONG).code == 0, str(dump.result)
+    creel.ok("delete", there)
+    creel.ok("delete", "--force", one.name)
+
+
+def test_cgroups_inside(creel, world):
+    """Cgroups that the container has made below its own."""
+    script = ("/bin/busybox mkdir /sys/fs/cgroup/one /sys/fs/cgroup/two; echo $$ > /sys/fs/cgroup/one/cgroup.procs; "
+              "/bin/busybox sleep 100000 & echo $! > /sys/fs/cgroup/two/cgroup.procs; " + COUNT)
+
+    def change(spec):
+        for mount in spec["mounts"]:
+            if mount["type"] == "cgroup":
+                mount["options"].remove("ro")
+    one = world(script).change(change).start()
+    one.counts(3)
+
+    def places():
+        pids = creel.ok("ps", "--format", "json", one.name).json()
+        return {pathlib.Path(f"/proc/{pid}/comm").read_text().strip() + " " + line[3:]
+                for pid in pids for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()}
+    wanted = {f"sh /{one.name}/one", f"sleep /{one.name}/two"}
+    assert wanted <= places()
+    one.checkpoint("--manage-cgroups-mode", "soft")
+    one.delete()
+    one.restore("--manage-cgroups-mode", "soft")
+    one.counts(one.count())
+    assert wanted <= places()
+
+
 def test_refusals(creel, world):
     one = world()
     creel.ok("create", "--bundle", one.bundle.path, one.name)
@@ -526,6 +598,7 @@ def test_refusals(creel, world):
     one.counts(3)
     creel.fails("must be relative", "checkpoint", "--image-path", one.images, "--parent-path", "/tmp", one.name)
     creel.fails("cannot be left empty", "checkpoint", "--image-path", one.images, "--empty-ns", "pid", one.name)
+    creel.fails("not open for writing", "checkpoint", "--image-path", one.images, "--status-fd", "77", one.name)
     creel.fails("ADDRESS:PORT", "checkpoint", "--image-path", one.images, "--page-server", "here", one.name)
     shared = creel.directory / "shared"
     shared.mkdir()
