@@ -581,8 +581,10 @@ def everything(directory):
     return seen
 
 
-def namespaces_and_cgroups():
-    cgroups = {path for path, _, _ in os.walk(harness.cgroup_root() or "/nosuch")}
+def namespaces_and_cgroups(name):
+    """NAME is in the paths of our documents' cgroups; others may come and go meanwhile."""
+    cgroups = {path for path, _, _ in os.walk(harness.cgroup_root() or "/nosuch")
+               if "creel-ID" in path or name in path}
     mounts = pathlib.Path("/proc/self/mountinfo").read_text()
     return cgroups, mounts, {name: os.readlink(f"/proc/self/ns/{name}")
                              for name in os.listdir("/proc/self/ns")}
@@ -606,11 +608,13 @@ def test_nothing_is_made(creel, configs):
                               strip=True)
     with adapted:
         watched = [bundle.path, bundle.rootfs, docker.path, docker.rootfs]
-        before = [everything(path) for path in watched], namespaces_and_cgroups()
+        ours = creel.directory.name
+        before = [everything(path) for path in watched], namespaces_and_cgroups(ours)
         check(creel, bundle)
         check(creel, docker)
         check(creel, bundle, "--rootless")
         creel.run("check", "--host")
-        assert ([everything(path) for path in watched], namespaces_and_cgroups()) == before
+        after = [everything(path) for path in watched], namespaces_and_cgroups(ours)
+        assert after == before
     assert not creel.root.exists()
     assert {path: path.read_text() for path in values} == values
