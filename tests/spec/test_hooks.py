@@ -296,7 +296,7 @@ def test_path(creel, kind):
 def test_absent_program(creel):
     """config.md Hooks: /hooks/*/*/path: MUST: a hook that cannot be executed is an error."""
     refused(creel, changed(creel, lambda spec: spec.update(hooks={
-        "createRuntime": [{"path": "/nonexistent/hook"}]})), "/hooks/createRuntime/0")
+        "createRuntime": [{"path": "/nonexistent/hook"}]})), "/hooks/createRuntime/0/path")
 
 
 def test_descriptors(creel):

@@ -827,7 +827,7 @@ def test_label_without_selinux(creel):
     bundle = changed(creel, lambda spec: spec["linux"].update(
         mountLabel="system_u:object_r:container_file_t:s0"), "/bin/probe", "sections", "mounts")
     result = creel.run_bundle(bundle)
-    assert "mountLabel is ignored" in result.err, str(result)
+    assert "/linux/mountLabel: the label is ignored" in result.err, str(result)
     report = result.json()
     assert not any("context=" in word for m in report["mounts"] for word in m["super"])
 

@@ -260,7 +260,7 @@ def test_wrong_type(creel, kind):
         bundle = changed(creel, lambda spec: set_namespace(
             spec, kind, f"/proc/{pid}/ns/{NAMESPACES[other]}"))
         index = len(bundle.spec["linux"]["namespaces"]) - 1
-        refused(creel, bundle, f"/linux/namespaces/{index}")
+        refused(creel, bundle, f"/linux/namespaces/{index}/path")
 
 
 @pytest.mark.parametrize("path", ["/nonexistent/ns", "/etc/passwd", "/proc/self/status"])
@@ -269,7 +269,7 @@ def test_no_namespace(creel, path):
     is an error."""
     bundle = changed(creel, lambda spec: set_namespace(spec, "ipc", path))
     index = len(bundle.spec["linux"]["namespaces"]) - 1
-    refused(creel, bundle, f"/linux/namespaces/{index}")
+    refused(creel, bundle, f"/linux/namespaces/{index}/path")
 
 
 def test_relative_path(creel):
