@@ -442,6 +442,7 @@ static int finish(struct restore *restore, int signals, int *exit_code, struct e
 	struct create *create = &restore->create;
 	const char *cgroup = create->container.state.cgroup;
 	struct oom_mark mark;
+	struct error trouble = { 0 };
 	auto_notify notify = { -1, -1 };
 
 	create->pid_written = false; /* the file is the engine's from now on */
@@ -450,8 +451,11 @@ static int finish(struct restore *restore, int signals, int *exit_code, struct e
 	if (create->options->detach)
 		return run_leave(create, &notify, err);
 	oom_mark(create->runtime, cgroup, &mark);
-	if (run_watch(create, &notify, signals, exit_code, err) < 0)
+	if (run_watch(create, &notify, signals, exit_code, err) < 0) {
+		if (run_end(create, &trouble) < 0)
+			error_ignore(&trouble, "the error that stopped the watching matters more");
 		return -1;
+	}
 	oom_warn(create->runtime, cgroup, &mark, *exit_code);
 	return run_end(create, err);
 }

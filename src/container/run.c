@@ -63,14 +63,22 @@ int run_watch(struct create *create, const struct notify *notify, int signals, i
 		.procfs = create->runtime->procfs,
 	};
 
+	struct error trouble = { 0 };
+
 	/* Other commands may work on it while we only watch. */
 	container_unlock(&create->container);
-	return monitor_run(&monitor, exit_code, err);
+	if (monitor_run(&monitor, exit_code, err) == 0) {
+		create->dead = true;
+		return 0;
+	}
+	/* Nobody would watch it any more, nor take its output. */
+	if (process_signal(create->init_fd, SIGKILL, &trouble) < 0)
+		error_ignore(&trouble, "it has ended meanwhile");
+	return -1;
 }
 
 static int undo(struct create *create, struct error *err)
 {
-	create->dead = true;
 	create->pid_written = false; /* the file is the engine's from now on */
 	create->options = NULL;
 	return create_undo(create, err);
@@ -97,8 +105,11 @@ static int run(struct create *create, const struct run_options *options, int sig
 	}
 	if (options->create.detach)
 		return run_leave(create, &notify, err);
-	if (run_watch(create, &notify, signals, exit_code, err) < 0)
+	if (run_watch(create, &notify, signals, exit_code, err) < 0) {
+		if (!options->keep && run_end(create, &trouble) < 0)
+			error_ignore(&trouble, "the error that stopped the watching matters more");
 		return -1;
+	}
 	oom_warn(create->runtime, cgroup, &create->oom, *exit_code);
 	return options->keep ? 0 : run_end(create, err);
 }

@@ -337,7 +337,8 @@ class Worker:
             return "FAIL-OPEN", report["changed"]
         if report["left"]:
             # The removal at the end of a foreground run failed, and the command says what is left for `delete`.
-            told = report["op"] == "run-foreground" and report["error"]
+            told = report["op"] == "run-foreground" and report["error"] and not any(
+                what.startswith("process left") for what in report["left"])
             return ("left, as told" if told else "accepted" if why else "LEFT"), report["left"]
         if action.endswith(" 4") and call in faults.SURVIVE_EINTR:
             return "EINTR", report["error"]
