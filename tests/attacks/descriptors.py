@@ -151,9 +151,9 @@ def _snoop(world, who, userns=False, without=None):
         world.hit(f"the tracer has come out: {world.outputs[-1][:300]}")
 
 
-def _join(world, name, capabilities, userns):
+def _join(world, name, capabilities=None, userns=False):
     """A second container in the pid namespace of the first."""
-    spec = world.spec(userns=userns, capabilities=capabilities)
+    spec = world.spec(userns=userns, **({"capabilities": capabilities} if capabilities else {}))
     for namespace in spec["linux"]["namespaces"]:
         if namespace["type"] in ("pid", "user"):
             namespace["path"] = f"/proc/{world.pid(name)}/ns/{namespace['type']}"
