@@ -99,11 +99,37 @@ static void test_no_option_twice(void **state)
 			assert_string_not_equal(known.items[i], known.items[j]);
 }
 
+static void is_meant(const char *text, const char *expected)
+{
+	auto_arena arena = { 0 };
+	const char *nearest = plan_mount_option_nearest(&arena, text);
+
+	if (expected)
+		assert_string_equal(nearest, expected);
+	else
+		assert_null(nearest);
+}
+
+static void test_what_may_have_been_meant(void **state)
+{
+	(void)state;
+	is_meant("noexce", "noexec");
+	is_meant("sise=1m", "size");
+	is_meant("lowerdri=/a:/b", "lowerdir");
+	/* A name that some filesystem has is no mistake: its value may be. */
+	is_meant("size=much", NULL);
+	is_meant("ro", NULL);
+	is_meant("something-else=1", NULL);
+	is_meant("", NULL);
+	is_meant("=", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_option_of_the_spec),
 		cmocka_unit_test(test_no_option_twice),
+		cmocka_unit_test(test_what_may_have_been_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
