@@ -32,13 +32,27 @@ int inroot_make_directory(int root, const char *path, mode_t mode, struct error 
 int inroot_make_file(int root, const char *path, struct error *err) must_check;
 
 /*
+ * A directory that was opened or made for one thing, and kept for the next: mostly /dev, for a
+ * dozen nodes and links.  Starts as INROOT_NO_PARENT; whoever changes what is mounted in the root
+ * gives it up with inroot_forget().
+ */
+struct inroot_parent {
+	int fd;
+	char path[256]; /* a longer one is not kept */
+};
+
+#define INROOT_NO_PARENT ((struct inroot_parent){ .fd = -1 })
+
+void inroot_forget(struct inroot_parent *parent);
+
+/*
  * Makes a device node, FIFO (MODE has the type) owned by UID:GID, exact mode whatever the umask.
  * One that exists must be the same device, else it is an error.  The last component is never
- * followed.
+ * followed.  KEPT may be NULL.
  */
-int inroot_make_node(int root, const char *path, mode_t mode, dev_t device, uid_t uid, gid_t gid,
-		     struct error *err) must_check;
+int inroot_make_node(int root, struct inroot_parent *kept, const char *path, mode_t mode,
+		     dev_t device, uid_t uid, gid_t gid, struct error *err) must_check;
 /* Makes the symbolic link PATH -> TARGET.  An existing PATH is kept when it is the same link,
  * replaced when REPLACE. */
-int inroot_make_link(int root, const char *path, const char *target, bool replace,
-		     struct error *err) must_check;
+int inroot_make_link(int root, struct inroot_parent *kept, const char *path, const char *target,
+		     bool replace, struct error *err) must_check;

@@ -104,6 +104,8 @@ int mount_prepare_root(const char *rootfs, unsigned long propagation, struct err
  * (WHERE is NULL) gives way to what is there already.
  */
 int mount_apply(int root, struct mount_op *op, struct error *err) must_check;
+/* The same for N ops in their order. */
+int mount_apply_all(int root, struct mount_op *ops, size_t n, struct error *err) must_check;
 /* Second half of ops with MOUNT_LATE_READONLY; closes OP->mounted. */
 int mount_finish(struct mount_op *op, struct error *err) must_check;
 

@@ -123,10 +123,8 @@ static int open_sources(struct init *init, struct error *err)
 
 static int make_mounts(struct init *init, struct error *err)
 {
-	for (size_t i = 0; i < init->plan->mounts_n; i++)
-		if (mount_apply(init->root, &init->plan->mounts[i], err) < 0)
-			return error_coded(err, CRL_MOUNT,
-					   error_at(err, init->plan->mounts[i].where));
+	if (mount_apply_all(init->root, init->plan->mounts, init->plan->mounts_n, err) < 0)
+		return error_coded(err, CRL_MOUNT, -1);
 	return 0;
 }
 

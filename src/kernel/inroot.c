@@ -334,14 +334,30 @@ int inroot_make_file(int root, const char *path, struct error *err)
 	return take_fd(&fd);
 }
 
-/* Opens (makes) the directory that PATH is in and copies PATH's last component into NAME. */
-static int open_parent(int root, const char *path, char *name, struct error *err)
+void inroot_forget(struct inroot_parent *parent)
+{
+	fd_close(&parent->fd);
+}
+
+#define auto_parent cleanup_with(inroot_forget) struct inroot_parent
+
+/* Opens (makes) the directory that PATH is in, unless KEPT is that, and copies PATH's last
+ * component into NAME.  The descriptor stays KEPT's. */
+static int open_parent(int root, struct inroot_parent *kept, const char *path, char *name,
+		       struct error *err)
 {
 	char parent[PATH_MAX];
 
 	if (!split(path, parent, name))
 		return error_system(err, errno, "cannot make %s inside the root", path);
-	return inroot_make_directory(root, parent, 0755, err);
+	if (kept->fd >= 0 && strcmp(kept->path, parent) == 0)
+		return kept->fd;
+	fd_close(&kept->fd);
+	kept->fd = inroot_make_directory(root, parent, 0755, err);
+	kept->path[0] = '\0';
+	if (strlen(parent) < sizeof(kept->path))
+		strcpy(kept->path, parent);
+	return kept->fd;
 }
 
 static const char *type_name(mode_t mode)
@@ -378,11 +394,12 @@ static int check_same_node(int parent, const char *name, const char *path, mode_
 			    type_name(status.st_mode));
 }
 
-int inroot_make_node(int root, const char *path, mode_t mode, dev_t device, uid_t uid, gid_t gid,
-		     struct error *err)
+int inroot_make_node(int root, struct inroot_parent *kept, const char *path, mode_t mode,
+		     dev_t device, uid_t uid, gid_t gid, struct error *err)
 {
 	char name[NAME_MAX + 1];
-	auto_fd parent = open_parent(root, path, name, err);
+	auto_parent own = INROOT_NO_PARENT;
+	int parent = open_parent(root, kept ? kept : &own, path, name, err);
 	struct stat status;
 
 	if (parent < 0)
@@ -412,11 +429,12 @@ static bool is_same_link(int parent, const char *name, const char *target)
 	return n >= 0 && (size_t)n == strlen(target) && memcmp(text, target, (size_t)n) == 0;
 }
 
-int inroot_make_link(int root, const char *path, const char *target, bool replace,
-		     struct error *err)
+int inroot_make_link(int root, struct inroot_parent *kept, const char *path, const char *target,
+		     bool replace, struct error *err)
 {
 	char name[NAME_MAX + 1];
-	auto_fd parent = open_parent(root, path, name, err);
+	auto_parent own = INROOT_NO_PARENT;
+	int parent = open_parent(root, kept ? kept : &own, path, name, err);
 
 	if (parent < 0)
 		return -1;

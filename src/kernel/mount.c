@@ -16,6 +16,14 @@
 #include "mount_parts.h"
 #include "syscalls.h"
 
+/* What one op leaves to the next. */
+struct place {
+	int root;
+	struct inroot_parent parent;
+	char looked_for[256]; /* the last thing that a link would point to, */
+	bool exists;	      /* and whether it is there */
+};
+
 /* The source is a link and MOUNT_COPY_LINK asked for the link itself. */
 static int copy_link(int root, struct mount_op *op, struct error *err)
 {
@@ -26,7 +34,7 @@ static int copy_link(int root, struct mount_op *op, struct error *err)
 		return error_system(err, errno, "cannot read the link %s", op->source);
 	text[n] = '\0';
 	fd_close(&op->tree);
-	return inroot_make_link(root, op->target, text, op->flags & MOUNT_REPLACE, err);
+	return inroot_make_link(root, NULL, op->target, text, op->flags & MOUNT_REPLACE, err);
 }
 
 /* Whatever is at /proc is believed by the runtime's tools and by the program: only the root of a
@@ -69,22 +77,28 @@ static int apply_bind(int root, struct mount_op *op, struct error *err)
 	return mount_settle(take_fd(&tree), op, err);
 }
 
-/* Does what the link OP would point to exist in the container: 1 yes, 0 no?  A relative text starts
- * at the link's directory. */
-static int points_to_something(int root, const struct mount_op *op, struct error *err)
+/* What the link OP would point to, as a path in the root; a relative text starts at the link's
+ * directory.  False when it is too long to exist. */
+static bool link_target(const struct mount_op *op, char *path, size_t size)
 {
-	char path[PATH_MAX];
+	static const char descriptors[] = "/proc/self/fd/";
 	const char *slash = strrchr(op->target, '/');
 	int directory = slash ? (int)(slash - op->target) + 1 : 0;
 	int length;
 
-	if (op->source[0] == '/')
-		length = snprintf(path, sizeof(path), "%s", op->source);
+	/* The standard streams are open: where their directory is they are. */
+	if (strncmp(op->source, descriptors, strlen(descriptors)) == 0)
+		length = snprintf(path, size, "/proc/self/fd");
+	else if (op->source[0] == '/')
+		length = snprintf(path, size, "%s", op->source);
 	else
-		length = snprintf(path, sizeof(path), "%.*s%s", directory, op->target, op->source);
-	if (length < 0 || (size_t)length >= sizeof(path))
-		return 0;
+		length = snprintf(path, size, "%.*s%s", directory, op->target, op->source);
+	return length >= 0 && (size_t)length < size;
+}
 
+/* 1: it is there, 0: it is not. */
+static int look_for(int root, const char *path, struct error *err)
+{
 	/* Not followed at the end: /proc/self/fd/0 is a magic link, and that it is there is enough.
 	 */
 	auto_fd fd = inroot_try(root, path, O_PATH | O_NOFOLLOW);
@@ -96,18 +110,36 @@ static int points_to_something(int root, const struct mount_op *op, struct error
 	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES ||
 	    errno == EXDEV)
 		return 0;
-	return error_system(err, errno, "cannot find out whether %s exists", op->source);
+	return error_system(err, errno, "cannot find out whether %s exists", path);
 }
 
-static int apply_link(int root, const struct mount_op *op, struct error *err)
+static int points_to_something(struct place *place, const struct mount_op *op, struct error *err)
+{
+	char path[PATH_MAX];
+	int found;
+
+	if (!link_target(op, path, sizeof(path)))
+		return 0;
+	if (strcmp(place->looked_for, path) == 0)
+		return place->exists;
+	found = look_for(place->root, path, err);
+	if (found >= 0 && strlen(path) < sizeof(place->looked_for)) {
+		strcpy(place->looked_for, path);
+		place->exists = found;
+	}
+	return found;
+}
+
+static int apply_link(struct place *place, const struct mount_op *op, struct error *err)
 {
 	if (op->flags & MOUNT_IF_TARGET_EXISTS) {
-		int exists = points_to_something(root, op, err);
+		int exists = points_to_something(place, op, err);
 
 		if (exists <= 0)
 			return exists;
 	}
-	if (inroot_make_link(root, op->target, op->source, op->flags & MOUNT_REPLACE, err) == 0)
+	if (inroot_make_link(place->root, &place->parent, op->target, op->source,
+			     op->flags & MOUNT_REPLACE, err) == 0)
 		return 0;
 	/* One of our defaults, and the image has something of its own in this place: the image
 	 * knows better. */
@@ -118,8 +150,18 @@ static int apply_link(int root, const struct mount_op *op, struct error *err)
 	return -1;
 }
 
-static int apply(int root, struct mount_op *op, struct error *err)
+static int apply(struct place *place, struct mount_op *op, struct error *err)
 {
+	int root = place->root;
+
+	if (op->kind == MOUNT_NODE)
+		return inroot_make_node(root, &place->parent, op->target, op->mode, op->device,
+					op->uid, op->gid, err);
+	if (op->kind == MOUNT_LINK)
+		return apply_link(place, op, err);
+	/* What comes now may cover what was found before. */
+	inroot_forget(&place->parent);
+	place->looked_for[0] = '\0';
 	switch (op->kind) {
 	case MOUNT_NEW:
 		return mount_new(root, op, err);
@@ -129,13 +171,10 @@ static int apply(int root, struct mount_op *op, struct error *err)
 		return apply_bind(root, op, err);
 	case MOUNT_REMOUNT:
 		return mount_remount(root, op, err);
-	case MOUNT_NODE:
-		return inroot_make_node(root, op->target, op->mode, op->device, op->uid, op->gid,
-					err);
-	case MOUNT_LINK:
-		return apply_link(root, op, err);
 	case MOUNT_READONLY:
 		return mount_readonly(root, op, err);
+	case MOUNT_NODE:
+	case MOUNT_LINK:
 	case MOUNT_MASK:
 		break;
 	}
@@ -143,10 +182,26 @@ static int apply(int root, struct mount_op *op, struct error *err)
 	return error_system(err, EINVAL, "cannot mask %s in this way", op->target);
 }
 
-int mount_apply(int root, struct mount_op *op, struct error *err)
+static int apply_one(struct place *place, struct mount_op *op, struct error *err)
 {
-	if (apply(root, op, err) == 0)
+	if (apply(place, op, err) == 0)
 		return 0;
 	fd_close(&op->tree);
 	return error_at(err, op->where);
+}
+
+int mount_apply_all(int root, struct mount_op *ops, size_t n, struct error *err)
+{
+	struct place place = { .root = root, .parent = INROOT_NO_PARENT };
+	int result = 0;
+
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = apply_one(&place, &ops[i], err);
+	inroot_forget(&place.parent);
+	return result;
+}
+
+int mount_apply(int root, struct mount_op *op, struct error *err)
+{
+	return mount_apply_all(root, op, 1, err);
 }

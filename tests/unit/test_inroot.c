@@ -149,26 +149,30 @@ static void test_nodes_are_exact(void **state)
 	struct stat status;
 
 	(void)state;
-	must_work(inroot_make_node(root, "/dev/null", S_IFCHR | 0666, makedev(1, 3), 7, 8, &err));
+	must_work(
+	    inroot_make_node(root, NULL, "/dev/null", S_IFCHR | 0666, makedev(1, 3), 7, 8, &err));
 	assert_int_equal(lstat("/mnt/root/dev/null", &status), 0);
 	assert_int_equal(status.st_mode, S_IFCHR | 0666);
 	assert_int_equal(status.st_rdev, makedev(1, 3));
 	assert_int_equal(status.st_uid, 7);
 	assert_int_equal(status.st_gid, 8);
-	must_work(inroot_make_node(root, "/dev/fifo", S_IFIFO | 0622, 0, 0, 0, &err));
+	must_work(inroot_make_node(root, NULL, "/dev/fifo", S_IFIFO | 0622, 0, 0, 0, &err));
 	assert_int_equal(mode_of("/mnt/root/dev/fifo"), S_IFIFO | 0622);
 
 	/* The same again is fine and changes nothing; another device is not. */
-	must_work(inroot_make_node(root, "/dev/null", S_IFCHR | 0600, makedev(1, 3), 0, 0, &err));
+	must_work(
+	    inroot_make_node(root, NULL, "/dev/null", S_IFCHR | 0600, makedev(1, 3), 0, 0, &err));
 	assert_int_equal(mode_of("/mnt/root/dev/null"), S_IFCHR | 0666);
-	must_fail(inroot_make_node(root, "/dev/null", S_IFCHR | 0666, makedev(1, 5), 0, 0, &err),
-		  EEXIST);
+	must_fail(
+	    inroot_make_node(root, NULL, "/dev/null", S_IFCHR | 0666, makedev(1, 5), 0, 0, &err),
+	    EEXIST);
 	assert_contains(err.what, "another character device");
 	assert_int_equal(symlink("/mnt/outside/zero", "/mnt/root/dev/zero"), 0);
-	must_fail(inroot_make_node(root, "/dev/zero", S_IFCHR | 0666, makedev(1, 5), 0, 0, &err),
-		  EEXIST);
+	must_fail(
+	    inroot_make_node(root, NULL, "/dev/zero", S_IFCHR | 0666, makedev(1, 5), 0, 0, &err),
+	    EEXIST);
 	assert_contains(err.what, "a symbolic link");
-	must_fail(inroot_make_node(root, "/..", S_IFIFO | 0666, 0, 0, 0, &err), EINVAL);
+	must_fail(inroot_make_node(root, NULL, "/..", S_IFIFO | 0666, 0, 0, 0, &err), EINVAL);
 	outside_is_untouched();
 }
 
@@ -179,8 +183,9 @@ static void test_nodes_behind_a_link_stay_inside(void **state)
 
 	(void)state;
 	assert_int_equal(symlink("/mnt/outside", "/mnt/root/dev"), 0);
-	must_work(inroot_make_node(root, "/dev/null", S_IFCHR | 0666, makedev(1, 3), 0, 0, &err));
-	must_work(inroot_make_link(root, "/dev/ptmx", "pts/ptmx", true, &err));
+	must_work(
+	    inroot_make_node(root, NULL, "/dev/null", S_IFCHR | 0666, makedev(1, 3), 0, 0, &err));
+	must_work(inroot_make_link(root, NULL, "/dev/ptmx", "pts/ptmx", true, &err));
 	outside_is_untouched();
 	assert_true(exists("/mnt/root/mnt/outside/null"));
 	assert_true(S_ISLNK(mode_of("/mnt/root/mnt/outside/ptmx")));
@@ -192,13 +197,13 @@ static void test_links(void **state)
 	char text[32] = "";
 
 	(void)state;
-	must_work(inroot_make_link(root, "/dev/fd", "/proc/self/fd", false, &err));
-	must_work(inroot_make_link(root, "/dev/fd", "/proc/self/fd", false, &err));
-	must_fail(inroot_make_link(root, "/dev/fd", "/other", false, &err), EEXIST);
-	must_work(inroot_make_link(root, "/dev/fd", "/other", true, &err));
+	must_work(inroot_make_link(root, NULL, "/dev/fd", "/proc/self/fd", false, &err));
+	must_work(inroot_make_link(root, NULL, "/dev/fd", "/proc/self/fd", false, &err));
+	must_fail(inroot_make_link(root, NULL, "/dev/fd", "/other", false, &err), EEXIST);
+	must_work(inroot_make_link(root, NULL, "/dev/fd", "/other", true, &err));
 	assert_int_equal(readlink("/mnt/root/dev/fd", text, sizeof(text) - 1), 6);
 	assert_string_equal(text, "/other");
-	must_fail(inroot_make_link(root, "/dev", "/other", true, &err), EISDIR);
+	must_fail(inroot_make_link(root, NULL, "/dev", "/other", true, &err), EISDIR);
 }
 
 /* Swaps a directory and a link out of the rootfs as fast as it can, until it is killed. */
