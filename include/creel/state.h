@@ -73,6 +73,7 @@ extern const struct schema exec_record_schema;
 #define STATE_START_SOCKET "start.sock"
 #define STATE_CGROUP_NOTE  "cgroup"
 #define STATE_CGROUP_MARK  "cgroup.made"
+#define STATE_INIT_NOTE	   "init"
 
 int state_write(int dir, const struct state *state, struct error *err) must_check;
 /* The same in two halves, so that publishing a container is one rename. */
@@ -90,6 +91,8 @@ int state_read(struct arena *arena, int dir, struct state *state, struct error *
  */
 int state_note_cgroup(int dir, const char *path, size_t missing, struct error *err) must_check;
 int state_mark_cgroup(int dir, size_t made, struct error *err) must_check;
+/* Where no cgroup tells which processes are the container's: who its init is, beside state.json. */
+int state_note_init(int dir, const struct state *state, struct error *err) must_check;
 void state_read_remains(struct arena *arena, int dir, struct state *state);
 
 /* start.sock, or in a `run` a link in its place, says "created"; without it the container is

@@ -37,6 +37,12 @@ static int write_pid_file(const char *path, pid_t pid, struct error *err)
 
 static int publish(struct create *create, struct error *err)
 {
+	const struct state *state = &create->container.state;
+
+	/* Were state.json damaged one day, `delete --force` would find the processes by it. */
+	if ((!state->cgroup || state->unit) &&
+	    state_note_init(create->container.dir, state, err) < 0)
+		return -1;
 	if (state_commit(create->container.dir, err) < 0 || send_pidfd(create, err) < 0)
 		return -1;
 	if (!create->options->pid_file)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,15 @@ int state_mark_cgroup(int dir, size_t made, struct error *err)
 	return make_mark(dir, STATE_CGROUP_MARK, text, err);
 }
 
+int state_note_init(int dir, const struct state *state, struct error *err)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%" PRIu64 "/%" PRIu64 "/%" PRIu64, state->pid.value,
+		 state->start.value, state->boot.value);
+	return make_mark(dir, STATE_INIT_NOTE, text, err);
+}
+
 int state_mark_unstarted(int dir, struct error *err)
 {
 	return make_mark(dir, STATE_START_SOCKET, "run", err);
@@ -168,6 +178,25 @@ static void read_cgroup_mark(int dir, struct state *state)
 		state->cgroup_made = (struct optional_uint){ .set = true, .value = made };
 }
 
+static void read_init_note(int dir, struct state *state)
+{
+	char text[80];
+	ssize_t n = readlinkat(dir, STATE_INIT_NOTE, text, sizeof(text) - 1);
+	struct optional_uint *const values[] = { &state->pid, &state->start, &state->boot };
+	char *rest = NULL;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		const char *number = strtok_r(i ? NULL : text, "/", &rest);
+
+		values[i]->set = number && text_parse_uint(number, UINT64_MAX, &values[i]->value);
+	}
+	/* Half of what tells a process from others is nothing. */
+	state->pid.set &= state->start.set && state->boot.set && state->pid.value <= INT32_MAX;
+}
+
 void state_read_remains(struct arena *arena, int dir, struct state *state)
 {
 	char text[4096];
@@ -179,6 +208,7 @@ void state_read_remains(struct arena *arena, int dir, struct state *state)
 	if (path != text && *path == '/')
 		state->cgroup = arena_strdup(arena, path);
 	read_cgroup_mark(dir, state);
+	read_init_note(dir, state);
 }
 
 int state_read(struct arena *arena, int dir, struct state *state, struct error *err)

@@ -19,6 +19,7 @@ class Disk(sweep.Worker):
 
     def __init__(self, options):
         super().__init__(options)
+        self.limitless = None
         self.state_file = self.host.root / self.host.name / "state.json"
 
     def text(self):
@@ -163,6 +164,17 @@ class Disk(sweep.Worker):
         """Somebody killed all and removed the cgroup."""
         return self.after(lambda: hosts.remove_cgroups(self.cgroup().parent))
 
+    def damaged_without_cgroup(self, text):
+        """No document tells of a process that no cgroup holds: the note of the init does."""
+        self.run("--cgroup-manager=disabled", "run", "--detach", "--bundle", self.limitless, "ID", check=True)
+        self.state_file.write_text(text)
+        wrong = [] if self.host.difference(self.empty, 0) else ["nothing was running"]
+        if self.run("delete", "--force", "ID") != 0:
+            wrong.append(f"delete --force fails: {self.text()}")
+        wrong += self.host.difference(self.empty)
+        self.host.clean(self.empty)
+        return wrong
+
     def cases(self):
         for size in ([0, 1, 2, 3, 4, 6, 8] if self.options.quick else range(0, 16)):
             yield f"size={size * 4}k", lambda size=size: self.full(f"size={max(size * 4, 1)}k")
@@ -176,9 +188,23 @@ class Disk(sweep.Worker):
         yield "another boot", self.rebooted
         yield "no bundle", self.without_bundle
         yield "no cgroup", self.without_cgroup
+        for text in ("", "{", "[]"):
+            yield f"state.json is {text!r}, no cgroup", lambda text=text: self.damaged_without_cgroup(text)
+
+    def make_limitless(self):
+        """A bundle that needs no cgroup."""
+        path = f"{self.host.directory}/bundle-limitless"
+        shutil.copytree(self.bundle("plain", "sleep"), path, symlinks=True)
+        config = pathlib.Path(path, "config.json")
+        spec = json.loads(config.read_text())
+        for name in ("resources", "cgroupsPath"):
+            spec["linux"].pop(name, None)
+        config.write_text(json.dumps(spec))
+        return path
 
     def main(self):
         self.bundle("plain"), self.bundle("plain", "sleep")
+        self.limitless = self.make_limitless()
         self.run("run", "--bundle", self.bundle("plain"), "ID", check=True)
         hosts.reap()
         self.empty = self.host.take()
