@@ -60,13 +60,38 @@ static bool is_sound(const struct message *message)
 	       ends(error->hint, sizeof(error->hint));
 }
 
+static void clean(char *text, size_t size)
+{
+	char raw[sizeof(((struct error *)NULL)->what)];
+
+	if (text[0] == '\0')
+		return;
+	memcpy(raw, text, size);
+	error_clean_text(text, size, raw);
+}
+
+/* The constructors of errors do it, but who sends may not have used them: nothing that is printed
+ * shall steer a terminal. */
+static void clean_words(struct error *error)
+{
+	clean(error->call, sizeof(error->call));
+	clean(error->where, sizeof(error->where));
+	clean(error->file, sizeof(error->file));
+	clean(error->what, sizeof(error->what));
+	clean(error->hint, sizeof(error->hint));
+}
+
 int message_receive(int channel, struct message *message, int *fd, int timeout_ms,
 		    struct error *err)
 {
 	int got = channel_receive(channel, message, sizeof(*message), fd, timeout_ms, err);
 
-	if (got <= 0 || is_sound(message))
+	if (got <= 0)
 		return got;
+	if (is_sound(message)) {
+		clean_words(&message->error);
+		return got;
+	}
 	if (fd)
 		fd_close(fd);
 	return error_system(err, EPROTO, "the other process sent a message that is none");

@@ -116,6 +116,35 @@ static void test_foreign_records_are_refused(void **state)
 	close(ends[1]);
 }
 
+/* The other side may be in the hands of somebody who would like to type into our terminal. */
+static void test_no_word_steers_a_terminal(void **state)
+{
+	const struct message forged = {
+		.kind = MESSAGE_ERROR,
+		.error = { .kind = ERROR_STATE,
+			   .call = "\033c",
+			   .where = "/\033[2J",
+			   .file = "a\nb",
+			   .what = "x\033]0;title\007y",
+			   .hint = "\302\233m" },
+	};
+	struct error err = { 0 };
+	struct message message;
+	int ends[2];
+
+	(void)state;
+	make_pair(ends);
+	check_int(channel_send(ends[0], &forged, sizeof(forged), -1, &err), 0);
+	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
+	check_text(message.error.call, "?c");
+	check_text(message.error.where, "/?[2J");
+	check_text(message.error.file, "a?b");
+	check_text(message.error.what, "x?]0;title?y");
+	check_text(message.error.hint, "?m");
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void test_patience(void **state)
 {
 	(void)state;
@@ -162,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_last_words_are_heard_by_who_tells),
 		cmocka_unit_test(test_expect_takes_only_what_it_expects),
 		cmocka_unit_test(test_foreign_records_are_refused),
+		cmocka_unit_test(test_no_word_steers_a_terminal),
 		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_log_records_become_messages),
 	};
