@@ -71,10 +71,10 @@ NEVER = {"exit", "exit_group", "rt_sigreturn"}
 ACCEPTED = [
     (r".*", r"keyctl", r"", r"ENOSYS|EDQUOT", "a kernel without keyrings, or a user with too many: logged, and the "
      "container keeps the session keyring that the runtime had"),
-    (r"I", r"openat2", r"", r"ENOENT|ENOTDIR|ELOOP|EACCES|EXDEV", "the kernel's word is all there is: a path that does not exist "
+    (r"I|C\d+", r"openat2", r"", r"ENOENT|ENOTDIR|ELOOP|EACCES|EXDEV", "the kernel's word is all there is: a path that does not exist "
      "needs no mask, a missing /etc/passwd makes HOME=/, a link to nothing is not made"),
     (r"I", r"symlinkat", r"", r"EEXIST", "the image has something of its own in the place of a default link"),
-    (r"I", r"setres[ug]id", r"", r"EINVAL", "says that 0 is not mapped; then the program's own ids are the container's root"),
+    (r"I|C\d+", r"setres[ug]id", r"", r"EINVAL", "says that 0 is not mapped; then the program's own ids are the container's root"),
     (r"P", r"recvmsg", r"", r"ECONNRESET", "only a peer that has closed gives it, so the init had ended"),
     (r"P", r"openat2?|newfstatat|unlinkat|getdents64", r"", r"ENOENT|EBUSY", "\"there is nothing\" and \"others use this parent\" are "
      "good news when something is removed, and nothing else tells otherwise"),

@@ -24,9 +24,18 @@ NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 def cgroup_top():
     """Where cgroup2 is mounted."""
     for line in pathlib.Path("/proc/mounts").read_text().splitlines():
-        if line.split()[2] == "cgroup2":
-            return pathlib.Path(line.split()[1])
+        path = pathlib.Path(line.split()[1])
+        # Another mount may lie over it.
+        if line.split()[2] == "cgroup2" and (path / "cgroup.controllers").exists():
+            return path
     raise SystemExit("no cgroup2 is mounted here")
+
+
+def unify():
+    """In our own mount namespace: cgroup2 where runtimes look for it that do not know hybrid hosts."""
+    top = cgroup_top()
+    if top.name == "unified":
+        subprocess.run(["mount", "--bind", top, top.parent], check=True)
 
 
 def remove_cgroups(top):

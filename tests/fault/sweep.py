@@ -59,6 +59,8 @@ class Worker:
         self.options = options
         self.runtime = str(pathlib.Path(options.runtime).resolve())
         self.name = pathlib.Path(options.runtime).name
+        if self.name != "creel":
+            hosts.unify()
         self.host = hosts.Host(f"{options.token}-{options.share}")
         self.out = self.host.directory / "out"
         self.err = self.host.directory / "out.err"
