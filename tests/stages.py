@@ -101,6 +101,7 @@ def stages(options):
         script_stage("interleave", 10, "attacks/interleave.py", "--limit", "5000"),
         script_stage("trace", 5, "attacks/trace_lint.py"),
         script_stage("faults", 8, "fault/run", "--quick"),
+        script_stage("many", 4, "fault/many.py"),
         pytest_stage("system", "system", 20),
         pytest_stage("spec", "spec", 20),
         script_stage("fast-lab", 10, "spec/differential.py"),
