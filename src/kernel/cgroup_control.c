@@ -2,9 +2,11 @@
 #include <creel/cgroup.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <creel/error.h>
 #include <creel/fd.h>
@@ -161,6 +163,38 @@ static int enable_each(int at, const char *path, const char *enabled, struct wan
 	return 0;
 }
 
+/* Whether the cgroup holds processes itself.  The root may, and is known by having no type. */
+static bool is_inhabited(int at)
+{
+	auto_fd procs = openat(at, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	char byte;
+
+	return faccessat(at, "cgroup.type", F_OK, 0) == 0 && procs >= 0 &&
+	       read(procs, &byte, 1) == 1;
+}
+
+/*
+ * The kernel itself refuses memory and the like with EBUSY where there are processes, but lets
+ * cpu and pids in: then children can be threads of these processes only, and nothing can be born
+ * in them.
+ */
+static int enable_inhabited(int at, const char *path, const char *enabled, struct wanted *wanted,
+			    struct error *err)
+{
+	for (size_t i = 0; i < wanted->n;) {
+		if (has_word(enabled, wanted->items[i].name)) {
+			i++;
+		} else if (wanted->items[i].is_needed) {
+			error_system(err, EBUSY, "there are processes");
+			return explain(at, path, wanted->items[i].name, wanted->items[i].where,
+				       err);
+		} else {
+			forget(wanted, i);
+		}
+	}
+	return 0;
+}
+
 /* Enables WANTED for the children of the cgroup AT. */
 static int enable_in(int at, const char *path, struct wanted *wanted, struct error *err)
 {
@@ -183,6 +217,8 @@ static int enable_in(int at, const char *path, struct wanted *wanted, struct err
 		return 0;
 	if (check_offered(at, path, wanted, err) < 0)
 		return -1;
+	if (is_inhabited(at))
+		return enable_inhabited(at, path, enabled, wanted, err);
 	/* One write for all: each one waits for RCU in the kernel. */
 	if (file_write_kernel(at, "cgroup.subtree_control", text, err) == 0)
 		return 0;

@@ -219,6 +219,9 @@ def delegated(user):  # noqa: F811
     user.base = base
     yield user
     for path, _, _ in os.walk(base, topdown=False):
+        (pathlib.Path(path) / "cgroup.kill").write_text("1")
+        harness.wait_until(lambda path=path: "populated 0" in (
+            pathlib.Path(path) / "cgroup.events").read_text(), "its end")
         os.rmdir(path)
     if not had:
         control.write_text("-hugetlb")
@@ -252,6 +255,8 @@ def test_delegated_cgroup(delegated):
 
 
 def test_delegated_cgroup_lacks_a_controller(delegated):
+    if "memory" in (harness.cgroup_root() / "cgroup.controllers").read_text().split():
+        pytest.skip("this host has all of them")
     bundle = delegated.bundle("/bin/probe", "true", rootless=True)
     bundle.spec["linux"]["resources"] = {"memory": {"limit": 1 << 26}}
     refused(delegated, bundle, "memory", "/linux/resources/memory/limit")
@@ -326,6 +331,26 @@ def test_creel_in_creel(creel, outer_userns, inner_userns, cgroup):
     assert set(report["uid"].values()) == {0}
     assert report["process"]["pid"] == 1
     assert report["hostname"] == "creel"
+
+
+def test_limits_inside(creel):
+    """Where the outer container has its processes there can be no limits; in another cgroup, there
+    can.  hugetlb is what every host here has."""
+    require_controller("hugetlb")
+
+    def change(spec):
+        spec["linux"]["resources"] = {"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}
+    bundle = outer(creel, userns=True, cgroup="rw")
+    bundle.spec["linux"]["resources"]["hugepageLimits"] = [{"pageSize": "2MB", "limit": 1 << 22}]
+    result = inner(bundle, creel, userns=True, change=change)
+    assert result.code == 1, str(result)
+    assert "holds processes" in result.err and "move these away" in result.err, str(result)
+    script = ("mkdir -p /run/creel /sys/fs/cgroup/init; "
+              "echo 1 > /sys/fs/cgroup/init/cgroup.procs; "
+              "exec /creel --root /run/creel run --bundle /inner inner")
+    bundle.spec["process"]["args"] = ["/bin/busybox", "sh", "-c", script]
+    result = creel.run_bundle(bundle.write())
+    assert (result.code, result.err) == (0, ""), str(result)
 
 
 def test_creel_in_creel_in_creel(creel):

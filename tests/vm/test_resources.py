@@ -119,20 +119,22 @@ def test_rdma_without_the_device(creel):
 
 
 def test_rdma(creel):
-    """A device in software, over the loopback interface."""
+    """A device in software."""
     harness.require_program("rdma")
-    subprocess.run(["modprobe", "siw"], check=True, timeout=60)
-    subprocess.run(["rdma", "link", "add", "siw0", "type", "siw", "netdev", "lo"], check=True,
-                   timeout=60)
+    for words in (["modprobe", "rdma_rxe"], ["ip", "link", "add", "creel0", "type", "dummy"],
+                  ["ip", "link", "set", "creel0", "up"],
+                  ["rdma", "link", "add", "rxe0", "type", "rxe", "netdev", "creel0"]):
+        subprocess.run(words, check=True, timeout=60)
     try:
-        rdma = {"siw0": {"hcaHandles": 2, "hcaObjects": 200}}
+        rdma = {"rxe0": {"hcaHandles": 2, "hcaObjects": 200}}
         with limits.container(creel, rdma=rdma) as name:
-            assert limits.read(name, "rdma.max") == "siw0 hca_handle=2 hca_object=200"
+            assert limits.read(name, "rdma.max") == "rxe0 hca_handle=2 hca_object=200"
             creel.ok("update", "--resources", "-", name,
-                     data=json.dumps({"rdma": {"siw0": {"hcaHandles": 3}}}))
-            assert limits.read(name, "rdma.max") == "siw0 hca_handle=3 hca_object=200"
+                     data=json.dumps({"rdma": {"rxe0": {"hcaHandles": 3}}}))
+            assert limits.read(name, "rdma.max") == "rxe0 hca_handle=3 hca_object=200"
     finally:
-        subprocess.run(["rdma", "link", "delete", "siw0"], check=True, timeout=60)
+        subprocess.run(["rdma", "link", "delete", "rxe0"], check=True, timeout=60)
+        subprocess.run(["ip", "link", "delete", "creel0"], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("resources, pointer", [
