@@ -4,10 +4,16 @@ error create refuses, and what create does it does not call one."""
 import os
 import pathlib
 import subprocess
+import sys
 
 import bundles
 import harness
 import pytest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "system"))
+
+# Here all of them run as they are: no error may be found.
+from test_check import test_real_configurations  # noqa: E402, F401 pylint: disable=unused-import
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
 PROFILE = "creel-check-profile"
