@@ -219,8 +219,10 @@ const struct error_page error_pages_system[] = {
 	    .action = "start the outer container with an unmasked /proc (procMount: Unmasked, "
 		      "--security-opt unmask=ALL)\n"
 		      "or bind the outer /proc instead of mounting a new one",
-	    .example = "cannot mount proc at /proc: VFS: Mount too revealing: operation not "
-		       "permitted (config.json:60 /mounts/0) [CRL-5104]",
+	    .example =
+		"the /proc that creel sees is covered at /proc/keys: cannot mount proc at /proc: "
+		"VFS: Mount too revealing: operation not permitted (config.json:60 "
+		"/mounts/0) [CRL-5104]",
 	},
 	{
 	    .code = CRL_MOUNT_OPTION_REFUSED,

@@ -61,19 +61,25 @@ static void hint_revealing(const char *place, struct error *err)
 	while (text && mount_table_next(&text, &line)) {
 		size_t length = strlen(covers);
 
+		/* What lies on a directory that the kernel keeps empty hides nothing. */
 		if (mount_is_below(line.point, place) && strcmp(line.point, place) != 0 &&
-		    length + strlen(line.point) + 2 < sizeof(covers))
-			snprintf(covers + length, sizeof(covers) - length, " %s", line.point);
+		    strcmp(line.point, "/proc/sys/fs/binfmt_misc") != 0 &&
+		    length + strlen(line.point) + 3 < sizeof(covers))
+			snprintf(covers + length, sizeof(covers) - length, "%s%s",
+				 length ? ", " : "", line.point);
 	}
-	if (covers[0])
-		error_hint(
-		    err, "in a user namespace this needs a %s that nothing covers; covered here:%s",
-		    place, covers);
-	else
+	if (covers[0]) {
+		error_while(err, "the %s that creel sees is covered at %s", place, covers);
+		error_hint(err,
+			   "in a user namespace a new one needs a %s that nothing covers: uncover "
+			   "it outside, or bind that one",
+			   place);
+	} else {
 		error_hint(err,
 			   "in a user namespace this needs a visible %s, and a pid (for proc) or "
 			   "network (for sysfs) namespace of its own",
 			   place);
+	}
 }
 
 static int explain(int context, int errnum, const struct mount_op *op, struct error *err)

@@ -329,7 +329,7 @@ static bool covered_proc(void)
 		int root = mount_prepare_root("/mnt/root", 0, &err);
 		struct mount_op op = OP(.kind = MOUNT_NEW, .type = "proc", .target = "/proc");
 		bool good = root >= 0 && mount_apply(root, &op, &err) == -1 &&
-			    err.errnum == EPERM && strstr(err.hint, "covered here: /proc/sys");
+			    err.errnum == EPERM && strstr(err.what, "is covered at /proc/sys");
 
 		if (!good)
 			printf("%s; hint: %s\n", err.what, err.hint);
