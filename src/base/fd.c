@@ -87,7 +87,8 @@ int fd_close_others(int first, int *keep, size_t n, struct error *err)
 {
 	unsigned int next = (unsigned int)first;
 
-	qsort(keep, n, sizeof(*keep), compare);
+	if (n > 1)
+		qsort(keep, n, sizeof(*keep), compare);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)next)
 			continue;

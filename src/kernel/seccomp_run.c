@@ -52,6 +52,8 @@ static uint32_t run(const struct seccomp_program *program, const struct seccomp_
 			value &= at->k;
 			break;
 		case BPF_JMP | BPF_JA:
+			if (at->k >= program->length)
+				return SECCOMP_RET_KILL_PROCESS;
 			pc += at->k;
 			break;
 		case BPF_JMP | BPF_JEQ | BPF_K:

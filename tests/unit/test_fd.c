@@ -258,6 +258,33 @@ static long elapsed_ms(const struct timespec *start)
 	return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000;
 }
 
+/* In a child: what is open beyond the standard streams is the test's. */
+static void test_closing_others(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		struct error err = { 0 };
+		int keep[] = { 40, -1, 20, 21 };
+		bool good = true;
+
+		for (int fd = 10; fd < 60; fd++)
+			good &= dup2(STDERR_FILENO, fd) == fd;
+		good &= fd_close_others(12, keep, 4, &err) == 0;
+		for (int fd = 10; fd < 60; fd++)
+			good &= fd_is_open(fd) == (fd < 12 || fd == 20 || fd == 21 || fd == 40);
+		/* Its own first one is kept, and nothing but that. */
+		good &= fd_close_others(20, (int[]){ 20 }, 1, &err) == 0;
+		good &= fd_is_open(20) && !fd_is_open(21) && !fd_is_open(40);
+		good &= fd_close_others(10, NULL, 0, &err) == 0 && !fd_is_open(10);
+		_exit(good ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void test_waiting(void **state)
 {
 	struct error err = { .kind = ERROR_NONE };
@@ -319,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_sockets_at_a_long_path),
 		cmocka_unit_test(test_sockets_that_are_not_there),
 		cmocka_unit_test(test_passing_a_descriptor),
+		cmocka_unit_test(test_closing_others),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_writing_all),
 	};

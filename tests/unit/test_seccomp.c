@@ -39,6 +39,68 @@ static void test_filter_takes_effect(void **state)
 	in_child(filter_body);
 }
 
+static bool lets(struct sock_filter *filter, size_t length, long number, uint64_t argument)
+{
+	const struct seccomp_program program = { .filter = filter, .length = length };
+
+	return seccomp_lets(&program, number, argument);
+}
+
+/* What a filter says is known before it is in force: as the kernel will say it. */
+static void test_verdicts_without_the_kernel(void **state)
+{
+	static const struct {
+		uint32_t action;
+		bool lets;
+	} rows[] = {
+		{ SECCOMP_RET_ALLOW, true },	      { SECCOMP_RET_LOG, true },
+		{ SECCOMP_RET_ERRNO | EXDEV, false }, { SECCOMP_RET_KILL_PROCESS, false },
+		{ SECCOMP_RET_USER_NOTIF, false },    { SECCOMP_RET_TRACE, false },
+	};
+
+	(void)state;
+	check(lets(NULL, 0, SYS_getppid, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct sock_filter filter[] = FILTER(rows[i].action);
+
+		check(lets(filter, 4, SYS_getppid, 0) == rows[i].lets);
+		check(lets(filter, 4, SYS_getpid, 0));
+	}
+}
+
+/* The first argument counts, and so does every jump; what cannot be understood is not let pass. */
+static void test_verdicts_by_argument(void **state)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 0x40, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x20, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x10, 1, 0),
+		BPF_STMT(BPF_JMP | BPF_JA, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_filter odd[] = { BPF_STMT(BPF_MISC | BPF_TAX, 0),
+				     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+	struct sock_filter far[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4096),
+				     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+	struct sock_filter open[] = { BPF_STMT(BPF_JMP | BPF_JA, UINT32_MAX) };
+
+	(void)state;
+	check(lets(filter, ARRAY_SIZE(filter), 1, 0x0f));
+	check(!lets(filter, ARRAY_SIZE(filter), 1, 0x1f));
+	check(lets(filter, ARRAY_SIZE(filter), 1, 0x20));
+	check(lets(filter, ARRAY_SIZE(filter), 1, 0x40));
+	check(!lets(filter, ARRAY_SIZE(filter), 1, 0x50));
+	check(!lets(odd, 2, 1, 0));
+	check(!lets(far, 2, 1, 0));
+	check(!lets(open, 1, 1, 0));
+}
+
 static void none_body(void)
 {
 	const struct seccomp_program program = { .length = 0, .notify = true };
@@ -164,6 +226,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_filter_takes_effect),
+		cmocka_unit_test(test_verdicts_without_the_kernel),
+		cmocka_unit_test(test_verdicts_by_argument),
 		cmocka_unit_test(test_no_filter_installs_none),
 		cmocka_unit_test(test_without_privilege_it_names_the_way_out),
 		cmocka_unit_test(test_limits_are_explained),
