@@ -159,12 +159,15 @@ class Host:
         for pid, _ in self.processes() - before["process"]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        # The fields are "root point options ...".
+        for line in self.take()["mount"] - before["mount"]:
+            subprocess.run(["umount", "-l", line.split()[1].replace("\\040", " ")], check=False, stderr=subprocess.DEVNULL)
         for path in sorted({path for path, _, _ in os.walk(self.cgroup)} - before["cgroup"]):
             remove_cgroups(pathlib.Path(path))
         for path in sorted(self.take()["file"] - before["file"], reverse=True):
             with contextlib.suppress(OSError):
                 (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
-        subprocess.run(["rm", "-rf", self.root / self.name], check=False)
+        subprocess.run(["rm", "-rf", self.root / self.name], check=False, stderr=subprocess.DEVNULL)
         reap()
 
 

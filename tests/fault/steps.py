@@ -1,5 +1,5 @@
-"""Fails every row of the tables of create, init and exec, before and after it is made, and compares the host; where CRIU is
-installed those of restore too.  The rows are those that a test build (-Dfaults=true) says it has come by."""
+"""Fails every row of the tables of create, init and exec, and with CRIU of restore, before and after it is made, and compares the
+host.  The rows are those that a test build (-Dfaults=true) says it has come by."""
 
 import argparse
 import json
@@ -10,6 +10,9 @@ import subprocess
 
 import host as hosts
 import sweep
+
+
+OPERATIONS = ["create", "run", "exec", "exec-attended"]
 
 
 class Steps(sweep.Worker):
@@ -108,14 +111,13 @@ class Steps(sweep.Worker):
         return "failed clean", "", error
 
     def save(self, config):
-        """Images of a container, where there is a CRIU to make them: whether there are."""
-        if not shutil.which("criu"):
-            return False
+        """Images of a container: what a restore needs."""
         shutil.rmtree(self.images, ignore_errors=True)
         self.run("run", "--detach", "--bundle", self.bundle(config, "sleep"), "ID", check=True)
-        saved = self.run("checkpoint", "--image-path", str(self.images), "ID") == 0
-        self.delete()
-        return saved
+        self.run("checkpoint", "--image-path", str(self.images), "ID", check=True)
+        leak = self.delete()
+        if leak:
+            raise sweep.Lost(f"a checkpoint leaves {leak}")
 
     def main(self):
         for config in self.options.configs:
@@ -126,8 +128,9 @@ class Steps(sweep.Worker):
         self.empty = self.host.take()
         with open(self.options.results, "w", encoding="utf-8") as results:
             for config in self.options.configs:
-                operations = ["create", "run", "exec", "exec-attended"]
-                for op in operations + ["restore"] * self.save(config):
+                if "restore" in self.options.operations:
+                    self.save(config)
+                for op in self.options.operations:
                     for row in self.rows(op, config)[self.options.share::self.options.shares]:
                         verdict, why, error = self.judge_row(op, config, row)
                         results.write(json.dumps({"config": config, "op": op, "at": row, "verdict": verdict,
@@ -143,7 +146,11 @@ def main():
     parser.add_argument("--shares", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--configs", type=lambda text: text.split(","), default=list(hosts.SPECS))
-    worker = Steps(parser.parse_args())
+    parser.add_argument("--operations", type=lambda text: text.split(","), default=OPERATIONS, help="restore needs CRIU")
+    parser.add_argument("--patience", type=float, default=sweep.DEADLINE, help="seconds; a command may take three times as long")
+    options = parser.parse_args()
+    sweep.DEADLINE = options.patience
+    worker = Steps(options)
     try:
         worker.main()
     finally:
