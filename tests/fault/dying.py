@@ -1,5 +1,6 @@
 """A state root that dies: it is a FUSE filesystem, written out here by the kernel's protocol (linux/fuse.h), that at the N-th request
-of a command loses its server, fails or fills up.  The command ends; and when the filesystem is back, one `delete --force` cleans up."""
+of a command loses its server, fails or fills up.  The command ends; and when the filesystem is back, one `delete --force` cleans up.
+Or the power is cut there: no process is left and of what was not synced only the names, and the same holds."""
 
 import argparse
 import contextlib
@@ -29,6 +30,7 @@ class Server:
     def __init__(self, source, plan):
         self.source, self.plan = str(source), plan
         self.paths, self.numbers = {1: ""}, {"": 1}
+        self.unsynced = set()
 
     def number(self, path):
         """The node of a path."""
@@ -133,17 +135,27 @@ class Server:
             return self.of_file(opcode, body)
         raise OSError(errno.ENOSYS, "")
 
-    @staticmethod
-    def of_file(opcode, body):
+    def of_file(self, opcode, body):
         """The requests on an open file."""
         fd, = struct.unpack_from("Q", body)
         if opcode == READ:
             return os.pread(fd, *reversed(struct.unpack_from("QI", body, 8)))
         if opcode == WRITE:
             offset, size = struct.unpack_from("QI", body, 8)
+            self.unsynced.add(os.fstat(fd).st_ino)
             return struct.pack("II", os.pwrite(fd, body[40:40 + size], offset), 0)
-        os.close(fd) if opcode == RELEASE else os.fsync(fd)
+        if opcode == RELEASE:
+            os.close(fd)
+        else:
+            self.unsynced.discard(os.fstat(fd).st_ino)
         return b""
+
+    def cut_power(self):
+        """What was written and not synced is lost, and the names are there."""
+        for path, _, names in os.walk(self.source):
+            for name in names:
+                if os.lstat(f"{path}/{name}").st_ino in self.unsynced:
+                    os.truncate(f"{path}/{name}", 0)
 
     def fail(self, opcode):
         """Counts a request, and does what PLAN has for it."""
@@ -151,7 +163,9 @@ class Server:
         struct.pack_into("Q", self.plan, 0, seen + 1)
         if seen + 1 < fatal:
             return
-        if kind == 0:
+        if kind == 3:
+            self.cut_power()
+        if kind in (0, 3):
             os._exit(0)
         if kind == 1:
             raise OSError(errno.EIO, "")
@@ -178,7 +192,7 @@ class Server:
                 os.write(device, struct.pack("IiQ", 16 + len(data), error, unique) + data)
 
 
-KINDS = ("dies", "fails", "fills up")
+KINDS = ("dies", "fails", "fills up", "power cut")
 OPERATIONS = ("create", "run", "start", "exec", "update", "pause", "kill", "delete", "delete-force")
 
 
@@ -217,6 +231,16 @@ class Dying(sweep.Worker):
             os.waitpid(self.server, 0)
         subprocess.run(["umount", "-l", self.host.root], check=True)
 
+    def lose_all(self):
+        """After a power cut there are neither processes nor cgroups."""
+        self.server = None
+        for pid, _ in self.host.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for name in os.listdir(self.host.cgroup):
+            if (self.host.cgroup / name).is_dir():
+                hosts.remove_cgroups(self.host.cgroup / name)
+
     def one(self, op, n, kind):
         """One operation whose N-th request is fatal: the verdict, why, and how many requests there were."""
         need, words, _ = sweep.OPERATIONS[op]
@@ -228,10 +252,15 @@ class Dying(sweep.Worker):
         seen, = struct.unpack_from("Q", self.plan)
         changed = self.unchanged(op) if code else None
         self.end()
+        if kind == 3:
+            self.lose_all()
         self.serve()
+        answers = [self.run("state", "ID"), self.run("list")]
         leak = self.delete()
-        if code is None:
+        if code is None or None in answers:
             return "HANG", error, seen
+        if any(answer not in (0, 1) for answer in answers):
+            return "CRASH", f"state and list gave {answers}", seen
         if leak or self.delete_code != 0:
             return "LEAK", leak or f"delete --force gave {self.delete_code}", seen
         if code < 0:
