@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 WORK = pathlib.Path("/tmp/engines")
 CALLS = WORK / "calls"
 NOTHING = "nothing"
-HEADER = re.compile(r"^(\S.*?)(?: \[(fast|full)\])?:$")
+HEADER = re.compile(r"^(\S.*?)(?: \[(fast|full|both)\])?:$")
 
 WRAPPER = """#!/bin/sh
 # Notes the call and becomes the runtime.
@@ -29,8 +29,8 @@ exec {runtime} "$@"
 """
 
 
-def read_cases(path, lab, full_only):
-    """[(name, script)] of the cases in PATH that this laboratory can run, or that only the full one can."""
+def read_cases(path, lab, chosen):
+    """[(name, script)] of the cases in PATH that this laboratory can run, or that are chosen for the full one."""
     cases = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -43,7 +43,7 @@ def read_cases(path, lab, full_only):
             sys.exit(f"{path}:{number}: neither the head of a case nor indented")
         cases.append((match[1], match[2], []))
     return [(name, "\n".join(script)) for name, only, script in cases
-            if only == lab or (only is None and not full_only)]
+            if only in (lab, "both") or (only is None and not chosen)]
 
 
 def install(runtime):
@@ -125,7 +125,8 @@ def main():
     """0 when all cases ran, whatever came of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="run only cases whose name matches this")
-    parser.add_argument("--full", action="store_true", help="only what needs the full laboratory")
+    parser.add_argument("--chosen", action="store_true", help="only what needs the full laboratory, or is marked [both]")
+    parser.add_argument("--failed-in", metavar="RESULTS", help="only what fails there")
     parser.add_argument("--seconds", type=int, default=30, help="the longest that a case may take")
     parser.add_argument("engine")
     parser.add_argument("name", help="what the runtime is called in the table")
@@ -138,10 +139,14 @@ def main():
     install(options.runtime)
     shutil.copy(HERE / f"{options.engine}.sh", WORK / "engine.sh")
     tries = int(setting("tries") or 1)
-    # As an ordinary user there is nothing but the full laboratory.
-    full_only = options.full and not setting("user")
-    cases = [case for case in read_cases(HERE / f"{options.engine}.cases", lab, full_only)
+    cases = [case for case in read_cases(HERE / f"{options.engine}.cases", lab, options.chosen)
              if re.search(options.only, case[0])]
+    if options.failed_in:
+        failed = {row["case"] for row in json.loads(pathlib.Path(options.failed_in).read_text())["rows"]
+                  if not row["ok"]}
+        cases = [case for case in cases if case[0] in failed]
+        if not cases:
+            return 0
     rows = []
     with open(WORK / "setup.log", "w+b") as log:
         status = bash("setup", log, 180)

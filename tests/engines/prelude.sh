@@ -85,12 +85,18 @@ group()
 	cat "/sys/fs/cgroup$(sed -n s/^0:://p "/proc/$1/cgroup")/$2"
 }
 
+# readers ID PATTERN PID: a reader of the files finds the container's cgroup
+readers()
+{
+	python3 "$share/../tests/engines/cgroups.py" "$@"
+}
+
 # with_notify COMMAND...: runs COMMAND with a NOTIFY_SOCKET, and prints what came there before it ended
 with_notify()
 {
 	python3 - "$@" <<'PYTHON'
 import os, socket, subprocess, sys
-path = "/tmp/engines/notify"
+path = os.environ.get("NOTIFY", "/tmp/engines/notify")
 if os.path.exists(path):
     os.unlink(path)
 receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
