@@ -157,7 +157,7 @@ def test_11_criu_says_why(creel):
     data.mkdir()
     bundle = creel.bundle("/bin/busybox", "sh", "-c",
                           "exec 5> /data/lock; /bin/busybox flock 5; echo > /data/locked; "
-                          "exec /bin/busybox sleep 1000")
+                          "while :; do /bin/busybox sleep 1; done")
     bundle.spec["mounts"].append({"destination": "/data", "type": "bind", "source": str(data),
                                   "options": ["rbind", "rw"]})
     with creel.running(bundle.write()) as name:
