@@ -59,16 +59,21 @@ static int refuse(const struct container *container, struct error *err)
 	return error_hint(err, "creel delete --force kills it first");
 }
 
-/* Without the lock, since an exec into a paused container has it until that is resumed, and this
- * ends both. */
+/*
+ * Without the lock, since an exec into a paused container has it until that is resumed, and this
+ * ends both.  Where the exec was killed its stage has it, frozen in the cgroup, but in no pid
+ * namespace that ends with the init.
+ */
 static void kill_first(struct runtime *runtime, const char *id)
 {
 	auto_container container = { .dir = -1 };
 	struct error gone = { 0 };
 
 	if (container_open(runtime, id, CONTAINER_NO_LOCK, &container, &gone) < 0 ||
-	    ((container.status == OCI_STATUS_RUNNING || container.status == OCI_STATUS_PAUSED) &&
-	     verb_kill(runtime, id, SIGKILL, false, &gone) < 0))
+	    (container.status == OCI_STATUS_RUNNING &&
+	     verb_kill(runtime, id, SIGKILL, false, &gone) < 0) ||
+	    ((container.status == OCI_STATUS_PAUSED || container.status == OCI_STATUS_STOPPED) &&
+	     verb_kill(runtime, id, SIGKILL, true, &gone) < 0))
 		error_ignore(&gone, "what matters is said when the lock is taken");
 }
 

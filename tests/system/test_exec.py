@@ -447,6 +447,24 @@ def test_deleted_bundle(creel):
         assert creel.run("exec", container, "/bin/probe", "exit", "2").code == 2
 
 
+@pytest.mark.parametrize("first", [None, "kill"])
+def test_delete_of_a_paused_container_whose_exec_was_killed(creel, first):
+    """What was frozen on its way into the container is in its cgroup alone, and has the lock."""
+    container = creel.create(creel.bundle("/bin/probe", "sleep"))
+    creel.ok("start", container)
+    creel.ok("pause", container)
+    with creel.spawn("exec", "--ignore-paused", container, "/bin/probe", "true") as command:
+        time.sleep(0.3)
+        command.process.kill()
+        command.wait()
+    if first:
+        creel.ok("kill", container, "KILL")
+        creel.wait_status(container, "stopped")
+    start = time.monotonic()
+    creel.ok("delete", "--force", container)
+    assert time.monotonic() - start < 5
+
+
 def test_delete_of_a_paused_container_with_a_waiting_exec(creel):
     container = creel.create(creel.bundle("/bin/probe", "sleep"))
     creel.ok("start", container)
