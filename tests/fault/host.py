@@ -99,6 +99,7 @@ class Host:
         self.root = self.directory / "state"
         self.cgroup = cgroup_top() / f"creel-fault-{name}"
         self.cgroup.mkdir()
+        self.holder = None      # of a pid namespace that containers join
         self.own = {kind: os.stat(f"/proc/self/ns/{kind}").st_ino for kind in NAMESPACES}
 
     def close(self):
@@ -211,7 +212,24 @@ def spec_rich(host, runtime):
     return spec
 
 
-SPECS = {"plain": spec_plain, "rich": spec_rich}
+def spec_joined(host, runtime):
+    """The pid namespace of another: the init is born there late, and ends no others."""
+    spec = spec_plain(host, runtime)
+    if not host.holder:
+        host.holder = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "infinity"]).pid
+        children = pathlib.Path(f"/proc/{host.holder}/task/{host.holder}/children")
+        while not children.read_text():
+            time.sleep(0.001)
+        # The child has still to execute its program.
+        while pathlib.Path(f"/proc/{children.read_text().strip()}/comm").read_text() != "sleep\n":
+            time.sleep(0.001)
+    for namespace in spec["linux"]["namespaces"]:
+        if namespace["type"] == "pid":
+            namespace["path"] = f"/proc/{host.holder}/ns/pid_for_children"
+    return spec
+
+
+SPECS = {"plain": spec_plain, "rich": spec_rich, "joined": spec_joined}
 
 
 def make_bundle(host, name, runtime, probe, args):

@@ -85,7 +85,7 @@ class Kills(sweep.Worker):
     def sweep_all(self, write):
         random.seed(self.options.seed + self.options.share)
         for config in self.options.configs:
-            for op in self.options.operations:
+            for op in sweep.operations_of(config, self.options):
                 try:
                     self.kills_of(config, op, write)
                 except sweep.Lost as lost:

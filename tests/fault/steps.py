@@ -124,7 +124,8 @@ class Steps(sweep.Worker):
             self.bundle(config)
             self.run("run", "--bundle", self.bundle(config), "ID", check=True)
         hosts.reap()
-        self.bundle("plain", "sleep"), self.bundle("rich", "sleep")
+        for config in self.options.configs:
+            self.bundle(config, "sleep")
         self.empty = self.host.take()
         with open(self.options.results, "w", encoding="utf-8") as results:
             for config in self.options.configs:

@@ -34,6 +34,12 @@ OPERATIONS = {
 }
 
 
+def operations_of(config, options):
+    """The operations to try; where only the birth differs, those that have one or undo it."""
+    births = ("create", "run", "start", "exec", "kill", "delete-force")
+    return [op for op in options.operations if config != "joined" or op in births]
+
+
 class Lost(Exception):
     """The harness itself cannot go on."""
 
@@ -400,7 +406,7 @@ class Worker:
         """All operations, the most telling faults of each first."""
         for number in range(1 if self.options.quick else 3):
             for config in self.options.configs:
-                for op in self.options.operations:
+                for op in operations_of(config, self.options):
                     start, left = time.monotonic(), 0
                     if self.is_late():
                         write({"config": config, "op": op, "at": f"pass {number + 1}", "verdict": "not begun"})
@@ -417,8 +423,8 @@ class Worker:
                            "why": round(time.monotonic() - start, 1)})
 
     def main(self):
-        self.bundle("plain"), self.bundle("plain", "sleep")
-        self.bundle("rich"), self.bundle("rich", "sleep")
+        for config in self.options.configs:
+            self.bundle(config), self.bundle(config, "sleep")
         # What a first run makes and keeps, the cache of filters.
         for config in self.options.configs:
             self.run("run", "--bundle", self.bundle(config), "ID", check=True)
