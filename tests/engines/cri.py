@@ -4,7 +4,8 @@
 usage: cri.py SOCKET COMMAND [ARGUMENT]...
   info                      what the plugin says of itself, its configuration among it
   run-pod NAME [--shared-pid] [--userns]
-  run POD NAME COMMAND...   creates and starts a container
+  run [--memory BYTES] POD NAME COMMAND...   creates and starts a container
+  update CONTAINER BYTES    sets its limit of memory
   exec CONTAINER COMMAND... prints its output and ends as it did
   status|stats|stop CONTAINER
   remove-pod POD
@@ -154,12 +155,17 @@ def run_pod(path, name, *options):
     print(identity)
 
 
-def run(path, pod, name, *command):
+def run(path, *words):
+    limits = {}
+    if words[0] == "--memory":
+        limits = {1: {4: int(words[1])}}
+        words = words[2:]
+    pod, name, *command = words
     with open(f"/tmp/engines/pod-{pod}") as note:
         pod_name, *options = note.read().split()
     shared_pid, userns = "--shared-pid" in options, "--userns" in options
-    config = {1: {1: name}, 2: {1: IMAGE}, 3: list(command),
-              15: {2: {3: namespaces(shared_pid, userns)}}}
+    config = {1: {1: name}, 2: {1: IMAGE}, 3: command,
+              15: {**limits, 2: {3: namespaces(shared_pid, userns)}}}
     identity = call(path, "CreateContainer",
                     {1: pod, 2: config, 3: pod_config(pod_name, shared_pid, userns)})[1][0].decode()
     call(path, "StartContainer", {1: identity})
@@ -184,6 +190,10 @@ def stats(path, container):
     print(parse(memory[2][0])[1][0])
 
 
+def update(path, container, limit):
+    call(path, "UpdateContainerResources", {1: container, 2: {4: int(limit)}})
+
+
 def stop(path, container):
     call(path, "StopContainer", {1: container, 2: 0})
 
@@ -200,7 +210,7 @@ def info(path):
 
 
 COMMANDS = {"info": info, "run-pod": run_pod, "run": run, "exec": execute, "status": status,
-            "stats": stats, "stop": stop, "remove-pod": remove_pod}
+            "stats": stats, "update": update, "stop": stop, "remove-pod": remove_pod}
 
 if __name__ == "__main__":
     COMMANDS[sys.argv[2]](sys.argv[1], *sys.argv[3:])
