@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""docs/architecture.md has the steps of create.c and init.c, all of them, in their order."""
+"""docs/architecture.md has the steps of create.c, init.c and exec.c, all of them, in their order."""
 
 import pathlib
 import re
@@ -7,7 +7,9 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 TABLES = {"step of P": ("src/container/create.c", "create_steps"),
-          "step of I": ("src/container/init.c", "init_steps")}
+          "step of I": ("src/container/init.c", "init_steps"),
+          "step of exec's P": ("src/container/exec.c", "outer_steps"),
+          "step of exec's process": ("src/container/exec.c", "inner_steps")}
 
 
 def steps_of(name, table):
