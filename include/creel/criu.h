@@ -54,14 +54,13 @@ void criu_pair_add(struct arena *arena, struct criu_pairs *pairs, struct criu_pa
 /* One request; what is zero or NULL is not said, descriptors are our own. */
 struct criu_request {
 	enum criu_kind kind;
-	int images;		/* directory of the images; -1: IMAGE_PATH */
-	const char *image_path; /* as CRIU finds it */
-	int work;		/* directory of the log */
-	const char *log_file;	/* its name in there */
-	const char *config;	/* a file with more options, as criu(8) has it */
-	const char *root;	/* restore: a mount point that becomes the root */
-	pid_t pid;		/* dump: of the root of the tree */
-	const char *parent;	/* directory of the images before, relative to IMAGES */
+	int images;	      /* directory of the images */
+	int work;	      /* directory of the log */
+	const char *log_file; /* its name in there */
+	const char *config;   /* a file with more options, as criu(8) has it */
+	const char *root;     /* restore: a mount point that becomes the root */
+	pid_t pid;	      /* dump: of the root of the tree */
+	const char *parent;   /* directory of the images before, relative to IMAGES */
 	const char *freeze_cgroup;
 	const char *cgroup_root;
 	const char *lsm_profile;

@@ -256,8 +256,9 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
 	const char *what = checkpoint->options->pre_dump ? "pre-dumping" : "checkpointing";
 
 	if (fill(checkpoint, err) < 0 ||
-	    checkpoint_save_streams(checkpoint->runtime, checkpoint->pid, checkpoint->place.images,
-				    &checkpoint->request, err) < 0 ||
+	    checkpoint_save_streams(checkpoint->runtime->arena,
+				    &checkpoint->create.container.state.streams,
+				    checkpoint->place.images, &checkpoint->request, err) < 0 ||
 	    start_criu(checkpoint, err) < 0)
 		return -1;
 	if (criu_call(&checkpoint->criu, checkpoint->runtime->arena, &checkpoint->request, notified,

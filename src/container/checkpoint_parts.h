@@ -28,7 +28,7 @@ bool checkpoint_find_mount(struct arena *arena, int root, const char *table, con
  * descriptors.json, and tells CRIU not to look for files in the container; a restore gives its own
  * instead.
  */
-int checkpoint_save_streams(const struct runtime *runtime, pid_t pid, int images,
+int checkpoint_save_streams(struct arena *arena, const struct strings *streams, int images,
 			    struct criu_request *request, struct error *err) must_check;
 /* The keys of the three streams; NULL for one that needs no replacement. */
 int checkpoint_read_streams(struct arena *arena, int images, const char *keys[3],

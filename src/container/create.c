@@ -132,6 +132,8 @@ static void fill_state(struct create *create, struct state *state)
 		.shared_pid = !(plan->namespaces.create & CLONE_NEWPID),
 		.waits = !create->options->start_now,
 	};
+	if (!plan->process.terminal)
+		create_note_streams(arena, &state->streams);
 	if (plan->rdt) {
 		state->rdt_group = (char *)plan->rdt->group;
 		state->rdt_own = plan->rdt->own;

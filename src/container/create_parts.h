@@ -14,6 +14,8 @@ int create_make_filter(struct create *create, struct error *err);
 int create_make_state(struct create *create, struct error *err);
 int create_make_record(struct create *create, struct error *err);
 int create_make_published(struct create *create, struct error *err);
+/* Our own streams, which the container gets: a checkpoint has to know them from its files. */
+void create_note_streams(struct arena *arena, struct strings *streams);
 int create_undo_published(struct create *create, struct error *err);
 /* Sends the terminal's master to who waits for it, or keeps it for the relay. */
 int create_take_console(struct create *create, int *fd, struct error *err);

@@ -208,8 +208,7 @@ static int place_images(struct restore *restore, struct error *err)
 		.tree = -1,
 		.mounted = -1,
 	};
-	restore->request.images = -1;
-	restore->request.image_path =
+	restore->image_path =
 	    text_format(arena, "%s/" RESTORE_IMAGES "/%s", restore->stage_path, slash + 1);
 	return 0;
 }
@@ -285,12 +284,35 @@ static int start_criu(struct create *create, struct error *err)
 	return restore->criu.pidfd < 0 ? error_system(err, errno, "cannot watch criu") : 0;
 }
 
+/* Where the process that will be CRIU sees the images: CRIU finds them by our descriptor. */
+static int open_images(struct restore *restore, struct error *err)
+{
+	const struct create *create = &restore->create;
+	char name[32];
+
+	if (!restore->image_path)
+		return 0;
+	snprintf(name, sizeof(name), "%d/root", create->stage);
+
+	auto_fd root = openat(create->runtime->procfs, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return error_system(err, errno, "cannot open the root of criu's process");
+	fd_close(&restore->place.images);
+	restore->place.images =
+	    openat(root, restore->image_path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (restore->place.images < 0)
+		return error_system(err, errno, "cannot open the images as criu will see them");
+	restore->request.images = restore->place.images;
+	return 0;
+}
+
 static int prepare_criu(struct create *create, struct error *err)
 {
 	struct message message;
 
 	if (message_send(create->channel, MESSAGE_GO, 0, -1, err) < 0 ||
-	    create_serve(create, MESSAGE_READY, err) < 0)
+	    create_serve(create, MESSAGE_READY, err) < 0 || open_images(of(create), err) < 0)
 		return -1;
 
 	/* The end of the channel: it is CRIU now. */

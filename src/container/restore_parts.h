@@ -12,6 +12,7 @@ struct restore {
 	struct external_mounts mounts;
 	const char *state_path;	     /* the state directory */
 	const char *stage_path;	     /* where the external mounts wait, in CRIU's mount namespace */
+	const char *image_path;	     /* there, for a user namespace; else NULL */
 	struct mount_op image_mount; /* of the images, for a user namespace */
 	int program;		     /* CRIU */
 	bool is_checked;	     /* what was restored was looked at, to its rights */

@@ -43,6 +43,7 @@ static const struct field state_fields[] = {
 	F_STRING(struct state, rdt_group, "rdtGroup", 0),
 	F_BOOL(struct state, rdt_own, "rdtOwn", 0),
 	F_BOOL(struct state, rdt_monitoring, "rdtMonitoring", 0),
+	F_STRINGS(struct state, streams, "streams", 0),
 };
 
 const struct schema state_schema = SCHEMA(struct state, state_fields, NULL);

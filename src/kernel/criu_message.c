@@ -58,7 +58,6 @@ enum {
 	OPTION_LSM_PROFILE = 53,
 	OPTION_LSM_MOUNT_CONTEXT = 63,
 	OPTION_NETWORK_LOCK = 64,
-	OPTION_IMAGE_PATH = 68,
 };
 
 void criu_pair_add(struct arena *arena, struct criu_pairs *pairs, struct criu_pair pair)
@@ -148,8 +147,7 @@ const void *criu_encode(struct arena *arena, const struct criu_request *request,
 
 	protobuf_number(&message, MESSAGE_TYPE, request->kind);
 	if (request->kind != CRIU_VERSION) {
-		protobuf_number(&options, OPTION_IMAGES, (uint64_t)(int64_t)request->images);
-		text(&options, OPTION_IMAGE_PATH, request->image_path);
+		protobuf_number(&options, OPTION_IMAGES, (uint64_t)request->images);
 		protobuf_number(&options, OPTION_WORK, (uint64_t)request->work);
 		protobuf_number(&options, OPTION_LOG_LEVEL, LOG_LEVEL);
 		text(&options, OPTION_LOG_FILE, request->log_file);
