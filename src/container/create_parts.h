@@ -4,18 +4,20 @@
 #include <creel/oci_config.h>
 #include <stdbool.h>
 
+struct arena;
 struct create;
 struct error;
+struct strings;
 
 bool create_has_hooks(const struct oci_hooks *hooks, enum oci_hook_kind kind);
 
 /* Also the rows of the restore table. */
 int create_make_filter(struct create *create, struct error *err);
 int create_make_state(struct create *create, struct error *err);
-int create_make_record(struct create *create, struct error *err);
-int create_make_published(struct create *create, struct error *err);
 /* Our own streams, which the container gets: a checkpoint has to know them from its files. */
 void create_note_streams(struct arena *arena, struct strings *streams);
+int create_make_record(struct create *create, struct error *err);
+int create_make_published(struct create *create, struct error *err);
 int create_undo_published(struct create *create, struct error *err);
 /* Sends the terminal's master to who waits for it, or keeps it for the relay. */
 int create_take_console(struct create *create, int *fd, struct error *err);
