@@ -516,8 +516,11 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 		.signals = signals,
 		.procfs = exec->runtime->procfs,
 	};
-	if (monitor_run(&monitor, exit_code, err) < 0)
+	if (monitor_run(&monitor, exit_code, err) < 0) {
+		/* Nobody would watch it any more, nor take its output. */
+		kill_and_reap(&exec->pidfd);
 		return -1;
+	}
 	oom_warn(exec->runtime, cgroup, &mark, *exit_code);
 	return 0;
 }

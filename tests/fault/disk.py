@@ -1,5 +1,6 @@
 """Disks that are full, read-only or gone: the state root on a tmpfs of a few pages or inodes, a state.json cut at every byte, a pid
-that is somebody else's by now, a bundle and a cgroup that vanished.  Whatever happens, one `delete --force` cleans up."""
+that is somebody else's by now, a bundle and a cgroup that vanished.  Whatever happens, one `delete --force` cleans up.  And a
+foreground command that cannot watch what it runs, which would run for ever."""
 
 import argparse
 import json
@@ -188,8 +189,29 @@ class Disk(sweep.Worker):
         yield "another boot", self.rebooted
         yield "no bundle", self.without_bundle
         yield "no cgroup", self.without_cgroup
+        yield "an unwatched run", lambda: self.unwatched(None, ["run", "--bundle", self.bundle("plain", "sleep"), "ID"])
+        yield "an unwatched exec", lambda: self.unwatched("running", ["exec", "ID", "/bin/probe", "sleep"])
         for text in ("", "{", "[]"):
             yield f"state.json is {text!r}, no cgroup", lambda text=text: self.damaged_without_cgroup(text)
+
+    def unwatched(self, need, words):
+        """The wait for the program's end fails: no other command would end it, so this one does."""
+        wrong = []
+        self.prepare("plain", need)
+        self.kept = None
+        hosts.reap()
+        before = self.host.take()
+        for k in range(1, 20):
+            report = self.inject(words, None, f"P:{self.numbers['poll']}:{k}", "errno 12")
+            if report["hang"] or report["exit"] in (0, None) or not report["hit"]:
+                wrong.append(f"poll {k}: {report}")
+            wrong += self.host.difference(before)
+            if wrong or "cannot watch" in self.text():
+                break
+        else:
+            wrong.append("it was never watched")
+        self.delete()
+        return wrong
 
     def make_limitless(self):
         """A bundle that needs no cgroup."""
