@@ -43,7 +43,8 @@ struct state {
 	bool waits;	 /* the init waits on start.sock; a container of `run` does not */
 	char *rdt_group; /* resctrl group that was made */
 	bool rdt_own, rdt_monitoring;
-	struct strings streams; /* what it was given as standard streams: see checkpoint_streams.c */
+	struct strings
+	    streams; /* what it was given as standard streams: see checkpoint_streams.c */
 };
 
 extern const struct schema state_schema;
