@@ -356,7 +356,7 @@ static int open_parent(int root, struct inroot_parent *kept, const char *path, c
 	kept->fd = inroot_make_directory(root, parent, 0755, err);
 	kept->path[0] = '\0';
 	if (strlen(parent) < sizeof(kept->path))
-		strcpy(kept->path, parent);
+		memcpy(kept->path, parent, strlen(parent) + 1);
 	return kept->fd;
 }
 

@@ -124,7 +124,7 @@ static int points_to_something(struct place *place, const struct mount_op *op, s
 		return place->exists;
 	found = look_for(place->root, path, err);
 	if (found >= 0 && strlen(path) < sizeof(place->looked_for)) {
-		strcpy(place->looked_for, path);
+		memcpy(place->looked_for, path, strlen(path) + 1);
 		place->exists = found;
 	}
 	return found;
