@@ -106,7 +106,7 @@ class Host:
         remove_cgroups(self.cgroup)
 
     def processes(self):
-        """Living processes but for this one, as a set of (pid, name)."""
+        """Living processes but for this one and the holder with its child, as a set of (pid, name)."""
         found = set()
         for entry in os.listdir("/proc"):
             if not entry.isdigit() or entry == "1":
@@ -114,7 +114,8 @@ class Host:
             with contextlib.suppress(OSError):
                 text = pathlib.Path(f"/proc/{entry}/stat").read_text()
                 name, _, rest = text.partition("(")[2].rpartition(")")
-                if rest.split()[0] not in "ZX":
+                state, parent = rest.split()[:2]
+                if state not in "ZX" and self.holder not in (int(entry), int(parent)):
                     found.add((int(entry), name))
         return found
 
