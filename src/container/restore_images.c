@@ -216,9 +216,20 @@ static uint64_t filesystem_of(const struct mount_op *op)
 		const char *type;
 		enum criu_filesystem filesystem;
 	} types[] = {
-		{ "proc", CRIU_FS_PROC },     { "sysfs", CRIU_FS_SYSFS },
-		{ "tmpfs", CRIU_FS_TMPFS },   { "devpts", CRIU_FS_DEVPTS },
-		{ "mqueue", CRIU_FS_MQUEUE }, { "cgroup2", CRIU_FS_CGROUP2 },
+		{ "proc", CRIU_FS_PROC },
+		{ "sysfs", CRIU_FS_SYSFS },
+		{ "tmpfs", CRIU_FS_TMPFS },
+		{ "devpts", CRIU_FS_DEVPTS },
+		{ "mqueue", CRIU_FS_MQUEUE },
+		{ "cgroup2", CRIU_FS_CGROUP2 },
+		/* Of the host, where the document wants them. */
+		{ "devtmpfs", CRIU_FS_DEVTMPFS },
+		{ "binfmt_misc", CRIU_FS_BINFMT_MISC },
+		{ "pstore", CRIU_FS_PSTORE },
+		{ "securityfs", CRIU_FS_SECURITYFS },
+		{ "fusectl", CRIU_FS_FUSECTL },
+		{ "debugfs", CRIU_FS_DEBUGFS },
+		{ "tracefs", CRIU_FS_TRACEFS },
 	};
 
 	for (size_t i = 0; op->type && i < ARRAY_SIZE(types); i++)

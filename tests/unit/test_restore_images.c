@@ -340,8 +340,10 @@ static void test_mounts(void **state)
 	/* What may mount for itself may have done so. */
 	restore.create.plan.process.caps.bounding |= 1ULL << CAP_SYS_ADMIN;
 	good();
-	world.mounts[1].filesystem = 3;
+	world.mounts[1].filesystem = CRIU_FS_DEBUGFS;
 	refused("a mount at /other");
+	mounts[0] = (struct mount_op){ .kind = MOUNT_NEW, .target = "/other", .type = "debugfs" };
+	good();
 }
 
 static void test_a_target_behind_a_link(void **state)
