@@ -669,29 +669,6 @@ def test_rootless(user, path, where):
     assert unit_of(name) not in units(user=True)
 
 
-def test_rootless_in_a_scope_without_the_driver(user):
-    """What the hint of "cannot make the cgroup" says to do: a delegated scope of the user's."""
-    bundle = user.bundle(*SLEEP, rootless=True)
-    user_spec(bundle.spec)
-    bundle.write()
-    name = user.id("u")
-    refused_first = user.run("create", "--bundle", bundle.path, name)
-    assert refused_first.code == 1 and "systemd-run --user --scope" in refused_first.err
-    plain = user.prefix
-    user.prefix = [*plain, "systemd-run", "--user", "--scope", "--quiet",
-                   "--property=Delegate=yes", "--"]
-    try:
-        user.ok("create", "--bundle", bundle.path, name)
-        directory = cgroup_of(user.state(name)["pid"])
-        assert "/user@1000.service/" in f"{directory}/"
-        assert [read(directory, f) for f in ("memory.max", "pids.max")] == ["67108864", "55"]
-        user.ok("start", name)
-        assert user.run("exec", name, "/bin/busybox", "true").code == 0
-    finally:
-        user.ok("delete", "--force", name)
-        user.prefix = plain
-
-
 def test_rootless_without_bus_address(user):
     """Neither the variable nor a bus: the manager's own socket is there."""
     user.prefix = AS_USER
