@@ -108,7 +108,7 @@ def stages(options):
         pytest_stage("docs", "docs", 5),
         pytest_stage("package", "package", 10),
         engines_stage("engines", 12),
-        vm_stage("full-lab", 25),
+        vm_stage("full-lab", 28),
         vm_stage("spec-vm", 15, "-m", "controller", "tests/spec"),
         vm_stage("selinux-lab", 10, "--selinux"),
     ]
