@@ -38,11 +38,12 @@ static char *own_path(struct arena *arena, int procfs, struct error *err)
 	return NULL;
 }
 
-/* Opens the directory of cgroup2 that is PATH, through any mount of it that shows PATH. */
-static int open_own(int procfs, struct error *err)
+/* Opens the directory of cgroup2 that is our own or, with WHOLE, the top of all, through any mount
+ * of it that shows that. */
+static int open_shown(int procfs, bool whole, struct error *err)
 {
 	auto_arena arena = { 0 };
-	const char *path = own_path(&arena, procfs, err);
+	const char *path = whole ? "/" : own_path(&arena, procfs, err);
 	char *table = path ? mount_table_read(&arena, procfs, err) : NULL;
 	const struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -73,7 +74,7 @@ static int open_own(int procfs, struct error *err)
 	return error_unsupported(err, "the cgroup %s is in no cgroup2 mount of the host", path);
 }
 
-static int open_bind(struct error *err)
+static int open_bind(bool whole, struct error *err)
 {
 	/* The mounts of the container come before the pivot: /proc is still the host's, and is
 	 * verified. */
@@ -82,19 +83,37 @@ static int open_bind(struct error *err)
 	if (procfs < 0)
 		return -1;
 
-	auto_fd own = open_own(procfs, err);
+	auto_fd shown = open_shown(procfs, whole, err);
 
-	if (own < 0)
+	if (shown < 0)
 		return -1;
 
-	auto_fd tree =
-	    open_tree(own, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	auto_fd tree = open_tree(
+	    shown, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 
 	if (tree < 0)
 		return error_system(err, errno, "cannot bind the container's cgroup");
 	if (mount_propagate(tree, MS_PRIVATE | MS_REC, err) < 0)
 		return -1;
 	return take_fd(&tree);
+}
+
+/* Read-only; all of it, as the host sees it, or our own part where no mount shows all. */
+static int attach_whole(int target, struct mount_op *op, struct error *err)
+{
+	uint64_t set, clear;
+	auto_fd tree = open_bind(true, err);
+
+	if (tree < 0) {
+		error_ignore(err, "what we are in is there at least");
+		tree = open_bind(false, err);
+	}
+	mount_attributes(op, &set, &clear);
+	if (tree < 0 || mount_change(tree, set | MOUNT_ATTR_RDONLY, 0, true, op, err) < 0 ||
+	    mount_change(tree, op->recursive_set, op->recursive_clear, true, op, err) < 0 ||
+	    mount_attach(tree, target, op, err) < 0)
+		return -1;
+	return mount_settle(take_fd(&tree), op, err);
 }
 
 int mount_cgroup(int root, struct mount_op *op, struct error *err)
@@ -105,17 +124,20 @@ int mount_cgroup(int root, struct mount_op *op, struct error *err)
 	if (target < 0)
 		return -1;
 	mount_attributes(op, &set, &clear);
-	/* Without a cgroup namespace this is the host's tree: a writable one is an escape
-	 * (CVE-2023-25809). */
+	/*
+	 * Without a cgroup namespace this is the host's tree: a writable one is an escape
+	 * (CVE-2023-25809), and a new mount of it would take the options of the host's own away
+	 * (nsdelegate, memory_recursiveprot), which are one for all.
+	 */
 	if (op->flags & MOUNT_OWN_CGROUP)
-		set |= MOUNT_ATTR_RDONLY;
+		return attach_whole(target, op, err);
 
 	auto_fd tree = mount_make("cgroup2", set, op, err);
 
 	if (tree < 0 && (err->errnum == EPERM || err->errnum == EBUSY)) {
 		struct error why = *err;
 
-		tree = open_bind(err);
+		tree = open_bind(false, err);
 		if (tree < 0) {
 			error_ignore(err, "the first reason is the one to tell");
 			*err = why;
