@@ -2,15 +2,19 @@
  * A procfs of another pid namespace than ours.  A procfs shows the pid namespace of the process
  * that opened its context, so somebody has to go there; whoever is there may be traced by what
  * lives there (CVE-2016-9962), so that process has nothing: no root, no descriptors, no rights but
- * in a user namespace of its own.
+ * in a user namespace of its own, and no system calls but the few that it makes.
  */
 #include "mount_parts.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <creel/channel.h>
@@ -19,6 +23,7 @@
 #include <creel/mount.h>
 #include <creel/namespace.h>
 #include <creel/process.h>
+#include <creel/seccomp.h>
 
 #include "syscalls.h"
 
@@ -71,6 +76,36 @@ static int go(int pidns, int userns, struct error *err)
 	return process_set_dumpable(false, err);
 }
 
+/*
+ * Rights in a user namespace of one's own are still rights to try the kernel with, which a seccomp
+ * filter may have denied to who lives there: this one leaves what is needed, to whoever does it.
+ */
+static int confine(struct error *err)
+{
+	static const unsigned int calls[] = { SYS_clone3, SYS_waitid,  SYS_prctl,
+					      SYS_fsopen, SYS_sendmsg, SYS_exit_group };
+	struct sock_filter filter[2 * ARRAY_SIZE(calls) + 5] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_AUDIT_ARCH, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+	struct seccomp_program program = { .filter = filter, .length = 4 };
+	int none;
+
+	if (NATIVE_AUDIT_ARCH == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		filter[program.length++] =
+		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1);
+		filter[program.length++] =
+		    (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	filter[program.length++] =
+	    (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+	return seccomp_install(&program, &none, err);
+}
+
 static void answer(int channel, int context, int errnum, const char *what)
 {
 	struct answer answer = { .errnum = errnum };
@@ -97,23 +132,22 @@ static void never_returns messenger(int channel, int pidns, int userns)
 {
 	int keep[] = { channel, pidns, userns };
 	struct error err = { 0 };
-	int child = -1, status;
+	const struct spawn spawn = { .cgroup = -1 };
+	siginfo_t info;
+	pid_t pid = -1;
 
 	if (process_die_with_parent(SIGKILL, 0, &err) == 0 &&
 	    process_set_dumpable(false, &err) == 0 &&
-	    fd_close_others(0, keep, ARRAY_SIZE(keep), &err) == 0 && go(pidns, userns, &err) == 0) {
-		close(pidns);
-		fd_close(&userns);
-
-		pid_t pid = process_spawn(&(struct spawn){ .cgroup = -1, .pidfd = &child }, &err);
-
-		if (pid == 0)
-			there(channel);
-		if (pid > 0 && process_wait(child, PATIENCE_MS, &status, &err) >= 0)
-			_exit(0);
-	}
-	answer(channel, -1, err.errnum, err.what);
-	_exit(1);
+	    fd_close_others(0, keep, ARRAY_SIZE(keep), &err) == 0 && go(pidns, userns, &err) == 0 &&
+	    fd_close_others(0, &channel, 1, &err) == 0 && confine(&err) == 0)
+		pid = process_spawn(&spawn, &err);
+	if (pid == 0)
+		there(channel);
+	if (pid < 0)
+		answer(channel, -1, err.errnum, err.what);
+	else if (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0)
+		_exit(1); /* Whoever waits for us has a deadline. */
+	_exit(0);
 }
 
 static int take_answer(int channel, struct error *err)

@@ -68,7 +68,9 @@ class Stage:
         pod = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "1000"],
                                stdin=subprocess.DEVNULL)
         self.pid_namespace = f"/proc/{pod.pid}/ns/pid_for_children"
-        while os.readlink(self.pid_namespace) == os.readlink("/proc/self/ns/pid"):
+        # It is missing until the first process is there.
+        while not os.path.exists(self.pid_namespace) or (
+                os.readlink(self.pid_namespace) == os.readlink("/proc/self/ns/pid")):
             time.sleep(0.01)
         return pod
 

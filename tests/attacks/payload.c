@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -109,6 +110,32 @@ static unsigned long long capabilities_of(const char *pid)
 	return at ? strtoull(at + 7, NULL, 16) : 0;
 }
 
+/*
+ * Whether we may trace PID, and its rights count where ours do.  Rights in a user namespace below
+ * ours are worth nothing: we have them all there.
+ */
+static bool is_over_us(const char *pid)
+{
+	char path[300];
+	struct stat ours, theirs;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/user", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || stat("/proc/self/ns/user", &ours) < 0 || fstat(fd, &theirs) < 0)
+		return false;
+	if (theirs.st_ino == ours.st_ino)
+		return close(fd) == 0;
+	while (fd >= 0 && fstat(fd, &theirs) == 0 && theirs.st_ino != ours.st_ino) {
+		int parent = ioctl(fd, NS_GET_PARENT);
+
+		close(fd);
+		fd = parent;
+	}
+	/* The walk ends beyond what we may see, or at our own. */
+	return fd < 0 || close(fd) < 0;
+}
+
 /* What a tracer would have of it beyond files: its rights, its caller's environment, its mounts. */
 static void snoop_rights(const char *pid, const char *canary)
 {
@@ -117,8 +144,11 @@ static void snoop_rights(const char *pid, const char *canary)
 
 	if (!own)
 		own = capabilities_of("self");
-	if (capabilities_of(pid) & ~own)
-		printf("reached rights that we do not have: %llx\n", capabilities_of(pid) & ~own);
+
+	unsigned long long more = capabilities_of(pid) & ~own;
+
+	if (more && is_over_us(pid))
+		printf("reached rights that we do not have: %llx\n", more);
 	if (read_of(pid, "environ", text, sizeof(text)) && strstr(text, "HOSTSECRET="))
 		printf("reached the environment of the caller: %s\n", strstr(text, "HOSTSECRET="));
 

@@ -304,7 +304,9 @@ def trace(world, case):
     if case["kind"] == "join":
         pod = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "100"])
         spec["linux"]["namespaces"][0]["path"] = f"/proc/{pod.pid}/ns/pid_for_children"
-        while os.readlink(f"/proc/{pod.pid}/ns/pid_for_children") == os.readlink("/proc/self/ns/pid"):
+        link = pathlib.Path(f"/proc/{pod.pid}/ns/pid_for_children")
+        # It is missing until the first process is there.
+        while not link.exists() or os.readlink(link) == os.readlink("/proc/self/ns/pid"):
             time.sleep(0.01)
     log = world.directory / "trace"
     strace = ("strace", "-f", "-s", "4096", "-o", str(log))
