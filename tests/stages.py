@@ -118,6 +118,7 @@ def read_results(paths):
     """(passed, failed, skipped, names of the failed) of JUnit files."""
     counts = [0, 0, 0]
     failures = []
+        Stage("attacks-vm", [[str(TOP / "tests" / "attacks" / "in-vm")]], 20, needs_root=True, machine=True),
     for path in paths:
         if not path.exists():
             continue

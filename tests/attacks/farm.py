@@ -174,6 +174,7 @@ def main():
     parser.add_argument("--paths", help="only these")
     parser.add_argument("--quick", action="store_true", help="one run for each, with or without the "
                         "usual mounts in turn")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth, for slow machines")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--expect-hits", action="store_true", help="a control: no leaks are counted")
     options = parser.parse_args()
@@ -182,7 +183,7 @@ def main():
                            pathlib.Path(options.programs).iterdir()} if options.programs
                           else w.build(directory))
         paths = options.paths.split(",") if options.paths else PATHS
-        systems = [(path, kind) for path in paths for kind in [*LINKS, *THINGS]]
+        systems = [(path, kind) for path in paths for kind in [*LINKS, *THINGS]][::options.every]
         cases = [(*system, mounted) for i, system in enumerate(systems)
                  for mounted in (False, True) if not options.quick or i % 2 == mounted]
         queue = multiprocessing.Queue()
