@@ -87,6 +87,14 @@ def engines_stage(name, minutes):
                  minutes, [results / "junit.xml"], needs_root=True)
 
 
+def engines_vm_stage(name, minutes):
+    """Runs the engines where controllers, systemd and AppArmor are, with build/creel."""
+    results = TOP / "build" / "results" / name
+    command = [str(TOP / "tests" / "engines" / "full"), "--timeout", str(minutes * 60 - 60),
+               "--results", str(results)]
+    return Stage(name, [command], minutes, [results / "junit.xml"], needs_root=True, machine=True)
+
+
 def stages(options):
     """The table."""
     return [
@@ -110,7 +118,9 @@ def stages(options):
         engines_stage("engines", 12),
         vm_stage("full-lab", 28),
         vm_stage("spec-vm", 15, "-m", "controller", "tests/spec"),
+        Stage("attacks-vm", [[str(TOP / "tests" / "attacks" / "in-vm")]], 20, needs_root=True, machine=True),
         vm_stage("selinux-lab", 10, "--selinux"),
+        engines_vm_stage("engines-vm", 25),
     ]
 
 
@@ -118,7 +128,6 @@ def read_results(paths):
     """(passed, failed, skipped, names of the failed) of JUnit files."""
     counts = [0, 0, 0]
     failures = []
-        Stage("attacks-vm", [[str(TOP / "tests" / "attacks" / "in-vm")]], 20, needs_root=True, machine=True),
     for path in paths:
         if not path.exists():
             continue

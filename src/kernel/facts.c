@@ -206,7 +206,7 @@ static void ask_modules(struct facts *facts)
 {
 	char enabled[8];
 
-	/* Without securityfs as well, as below Podman with a user namespace: a profile is set through /proc. */
+	/* Without securityfs, too: Podman hides it. A profile is set through /proc. */
 	facts->apparmor = file_read_small(AT_FDCWD, "/sys/module/apparmor/parameters/enabled",
 					  enabled, sizeof(enabled)) > 0 &&
 			  enabled[0] == 'Y';
