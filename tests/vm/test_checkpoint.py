@@ -447,6 +447,7 @@ def test_tcp(creel, world):
         peer.advances()
         refused = creel.fails("", "checkpoint", "--image-path", one.images, one.name, timeout=LONG)
         assert "onnected TCP socket" in refused.err, refused
+        assert refused.error["code"] == "CRL-5700" and "onnected TCP socket" in refused.error["msg"]
         assert str(one.images / "dump.log") in refused.err
         assert creel.status(one.name) == "running"
         peer.advances()

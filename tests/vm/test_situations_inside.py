@@ -1,7 +1,7 @@
 """The situations of tests/system/test_situations.py that need a machine with every controller, AppArmor and systemd.
 
-Number 27, device rules that a reload of systemd resets, is test_device_rules_survive_a_reload in tests/system/test_systemd.py; 11 is here and
-in test_checkpoint.py."""
+Number 27, device rules that a reload of systemd resets, is test_device_rules_survive_a_reload in tests/system/test_systemd.py; 11, a CRIU
+that fails, is test_tcp in test_checkpoint.py."""
 
 import contextlib
 import os
@@ -9,7 +9,6 @@ import pathlib
 import subprocess
 import sys
 
-import harness
 import limits
 import pytest
 from situations import told
@@ -148,22 +147,3 @@ def test_21_a_limit_that_the_kernel_refuses(creel):
     record = told(failed(creel, bundle, name=name), 5204, "cpuset.cpus",
                   pointer="/linux/resources/cpu/cpus", bundle=bundle)
     assert "CPUs" in record["hint"], record
-
-
-def test_11_criu_says_why(creel):
-    """The first errors of its log are in the message, and the log is kept."""
-    images = creel.directory / "images"
-    data = creel.directory / "data"
-    data.mkdir()
-    bundle = creel.bundle("/bin/busybox", "sh", "-c",
-                          "exec 5> /data/lock; /bin/busybox flock 5; echo > /data/locked; "
-                          "while :; do /bin/busybox sleep 1; done")
-    bundle.spec["mounts"].append({"destination": "/data", "type": "bind", "source": str(data),
-                                  "options": ["rbind", "rw"]})
-    with creel.running(bundle.write()) as name:
-        harness.wait_until((data / "locked").exists, "the lock")
-        result = creel.run("checkpoint", "--image-path", images, name, log=True, timeout=120)
-        record = result.error
-        assert record["code"] == "CRL-5700" and "lock" in record["msg"], record
-        assert (images / "dump.log").exists()
-        assert creel.status(name) == "running"
