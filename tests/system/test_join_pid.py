@@ -13,6 +13,15 @@ from terminals import Terminal
 SEEN = "namespaces,seccomp,scheduler,noNewPrivs,fds,proc,uid"
 
 
+def cgroup_controllers():
+    """Those of cgroup version 2."""
+    for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        file = pathlib.Path(path, "cgroup.controllers")
+        if file.exists():
+            return file.read_text().split()
+    return []
+
+
 @pytest.fixture(params=[False, True], ids=["root", "userns"])
 def first(creel, request):
     """The id of a running container, and how a second one joins its pid namespace."""
@@ -207,6 +216,18 @@ def test_user_without_rights(creel, first):
         seen = result.json()
         assert set(seen["uid"].values()) == {1000} if isinstance(seen["uid"], dict) \
             else set(seen["uid"]) == {1000}
+
+
+@pytest.mark.skipif("pids" not in cgroup_controllers(), reason="needs the pids controller: tests/vm/run")
+def test_one_process(creel, first):
+    """The stage does not count: its successor is there when the limit comes."""
+    _, _, bundle = first
+
+    def change(spec):
+        spec["linux"]["resources"] = {"pids": {"limit": 1}}
+
+    result = creel.run_bundle(bundle("/bin/probe", "forks", "3", change=change))
+    assert (result.code, result.out.strip()) == (0, "0"), str(result)
 
 
 def test_dead_namespace(creel):
