@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <creel/cgroup.h>
@@ -158,14 +159,32 @@ static int place_below(struct restore *restore, const struct external_mount *mou
 	return 0;
 }
 
+/*
+ * The state directory is nobody's but ours.  In a user namespace CRIU has to find its way as
+ * somebody else: there some directory that everybody can enter is covered, which nobody but CRIU's
+ * mount namespace will see.
+ */
+static const char *stage_path(const struct restore *restore)
+{
+	static const char *const open_to_all[] = { "/media", "/mnt", "/srv", "/opt" };
+	const struct create *create = &restore->create;
+	struct stat st;
+
+	for (size_t i = 0; create->plan.namespaces.maps && i < ARRAY_SIZE(open_to_all); i++)
+		if (fstatat(AT_FDCWD, open_to_all[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISDIR(st.st_mode) && (st.st_mode & S_IXOTH) &&
+		    !mount_is_below(create->plan.rootfs, open_to_all[i]))
+			return open_to_all[i];
+	return text_format(create->runtime->arena, "%s/%s/" RESTORE_STAGE,
+			   create->runtime->root_path, create->options->id);
+}
+
 static int place_mounts(struct restore *restore, struct error *err)
 {
 	struct arena *arena = restore->create.runtime->arena;
 
 	external_mounts_list(arena, &restore->create.plan, &restore->mounts);
-	restore->state_path = text_format(arena, "%s/%s", restore->create.runtime->root_path,
-					  restore->create.options->id);
-	restore->stage_path = text_format(arena, "%s/%s", restore->state_path, RESTORE_STAGE);
+	restore->stage_path = stage_path(restore);
 	place(restore, CHECKPOINT_NULL, CHECKPOINT_NULL);
 	place(restore, CHECKPOINT_EMPTY, CHECKPOINT_EMPTY);
 	for (size_t i = 0; i < restore->mounts.n; i++) {
@@ -180,6 +199,16 @@ static int place_mounts(struct restore *restore, struct error *err)
 	return 0;
 }
 
+static const char *real_path(struct restore *restore, const char *path, struct error *err)
+{
+	char real[PATH_MAX];
+
+	if (realpath(path, real))
+		return arena_strdup(restore->create.runtime->arena, real);
+	error_system(err, errno, "cannot find the directory %s", path);
+	return NULL;
+}
+
 /*
  * In a user namespace CRIU has no more rights than its root has, to whom the images do not belong:
  * there it sees them through a mount that says they do; with what is beside them, to which they may
@@ -189,27 +218,25 @@ static int place_images(struct restore *restore, struct error *err)
 {
 	struct arena *arena = restore->create.runtime->arena;
 	const struct idmap *maps = restore->create.plan.namespaces.maps;
-	char path[PATH_MAX];
+	const char *path = real_path(restore, restore->place.image_path, err);
+	const char *slash = path ? strrchr(path, '/') : NULL;
 
+	restore->work_path = path ? real_path(restore, restore->place.work_path, err) : NULL;
+	if (!restore->work_path)
+		return -1;
+	restore->image_path = path;
 	if (!maps)
 		return 0;
-	if (!realpath(restore->place.image_path, path))
-		return error_system(err, errno, "cannot find the image directory %s",
-				    restore->place.image_path);
-
-	char *slash = strrchr(path, '/');
-
-	*slash = '\0';
 	restore->image_mount = (struct mount_op){
 		.kind = MOUNT_BIND,
 		.target = RESTORE_IMAGES,
-		.source = arena_strdup(arena, slash > path ? path : "/"),
+		.source = slash > path ? arena_strndup(arena, path, (size_t)(slash - path)) : "/",
 		.idmap = maps,
 		.tree = -1,
 		.mounted = -1,
 	};
 	restore->image_path =
-	    text_format(arena, "%s/" RESTORE_IMAGES "/%s", restore->stage_path, slash + 1);
+	    text_format(arena, "%s/" RESTORE_IMAGES "%s", restore->stage_path, slash);
 	return 0;
 }
 
@@ -284,26 +311,31 @@ static int start_criu(struct create *create, struct error *err)
 	return restore->criu.pidfd < 0 ? error_system(err, errno, "cannot watch criu") : 0;
 }
 
-/* Where the process that will be CRIU sees the images: CRIU finds them by our descriptor. */
-static int open_images(struct restore *restore, struct error *err)
+static int open_beneath(int root, const char *path, int *fd, struct error *err)
+{
+	fd_close(fd);
+	*fd = openat(root, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *fd < 0 ? error_system(err, errno, "cannot open %s as criu will see it", path) : 0;
+}
+
+/* CRIU goes to these directories by our descriptors, and mounts in them: they must be of its own
+ * mount namespace. */
+static int open_directories(struct restore *restore, struct error *err)
 {
 	const struct create *create = &restore->create;
 	char name[32];
 
-	if (!restore->image_path)
-		return 0;
 	snprintf(name, sizeof(name), "%d/root", create->stage);
 
 	auto_fd root = openat(create->runtime->procfs, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0)
 		return error_system(err, errno, "cannot open the root of criu's process");
-	fd_close(&restore->place.images);
-	restore->place.images =
-	    openat(root, restore->image_path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (restore->place.images < 0)
-		return error_system(err, errno, "cannot open the images as criu will see them");
+	if (open_beneath(root, restore->image_path, &restore->place.images, err) < 0 ||
+	    open_beneath(root, restore->work_path, &restore->place.work, err) < 0)
+		return -1;
 	restore->request.images = restore->place.images;
+	restore->request.work = restore->place.work;
 	return 0;
 }
 
@@ -312,7 +344,7 @@ static int prepare_criu(struct create *create, struct error *err)
 	struct message message;
 
 	if (message_send(create->channel, MESSAGE_GO, 0, -1, err) < 0 ||
-	    create_serve(create, MESSAGE_READY, err) < 0 || open_images(of(create), err) < 0)
+	    create_serve(create, MESSAGE_READY, err) < 0 || open_directories(of(create), err) < 0)
 		return -1;
 
 	/* The end of the channel: it is CRIU now. */

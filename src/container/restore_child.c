@@ -27,23 +27,23 @@
 
 static int open_stage(const struct restore *restore, struct error *err)
 {
+	struct arena *arena = restore->create.runtime->arena;
 	struct mount_op op = {
 		.kind = MOUNT_NEW,
-		.target = "/" RESTORE_STAGE,
+		.target = restore->stage_path,
 		.type = "tmpfs",
 		.source = "creel",
 		.tree = -1,
 		.mounted = -1,
 	};
+	auto_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	/* By its path: our descriptor of it is of the mount namespace that we left. */
-	auto_fd directory = open(restore->state_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (directory < 0)
-		return error_system(err, errno, "cannot open %s", restore->state_path);
-	if (mount_apply(directory, &op, err) < 0)
+	if (root < 0)
+		return error_system(err, errno, "cannot open /");
+	strings_add(arena, &op.options, arena_strdup(arena, "mode=755"));
+	if (mount_apply(root, &op, err) < 0)
 		return error_while(err, "making a place for mounts");
-	return inroot_open(directory, RESTORE_STAGE, O_PATH | O_DIRECTORY, err);
+	return inroot_open(root, restore->stage_path, O_PATH | O_DIRECTORY, err);
 }
 
 /* Whatever it masks, it is one of these two: the type of the place is in the image's name. */
@@ -64,27 +64,40 @@ static int stage_masks(int stage, struct error *err)
 	return result;
 }
 
-static int stage_images(const struct restore *restore, int stage, struct error *err)
+static int stage_images(struct restore *restore, int stage, struct error *err)
 {
-	struct mount_op op = restore->image_mount;
+	struct mount_op *op = &restore->image_mount;
 
-	if (!op.source)
+	if (!op->source)
 		return 0;
-	if (mount_open_source(restore->create.runtime->procfs, &op, -1, err) < 0 ||
-	    mount_apply(stage, &op, err) < 0 || mount_finish(&op, err) < 0)
+	if (mount_apply(stage, op, err) < 0 || mount_finish(op, err) < 0)
 		return error_while(err, "showing the images to the container's root");
 	return 0;
 }
 
-static int stage_one(const struct restore *restore, int stage, const struct external_mount *mount,
-		     struct error *err)
+/* All of them, before the stage covers a part of the host. */
+static int open_sources(struct restore *restore, struct error *err)
+{
+	int procfs = restore->create.runtime->procfs;
+
+	for (size_t i = 0; i < restore->mounts.n; i++) {
+		struct mount_op *op = restore->mounts.items[i].op;
+
+		if (op->kind == MOUNT_BIND && op->tree < 0 &&
+		    mount_open_source(procfs, op, -1, err) < 0)
+			return error_at(err, op->where);
+	}
+	return restore->image_mount.source
+		   ? mount_open_source(procfs, &restore->image_mount, -1, err)
+		   : 0;
+}
+
+static int stage_one(int stage, const struct external_mount *mount, struct error *err)
 {
 	struct mount_op op = *mount->op;
 
 	op.target = mount->key;
 	op.flags &= ~(unsigned int)MOUNT_TARGET_NOFOLLOW;
-	if (op.tree < 0 && mount_open_source(restore->create.runtime->procfs, &op, -1, err) < 0)
-		return error_at(err, op.where);
 	if (mount_apply(stage, &op, err) < 0 || mount_finish(&op, err) < 0)
 		return error_at(err, mount->op->where);
 	return 0;
@@ -138,12 +151,12 @@ static int make_points(const struct restore *restore, int root, int stage, struc
 	return 0;
 }
 
-static int prepare_mounts(const struct restore *restore, struct error *err)
+static int prepare_mounts(struct restore *restore, struct error *err)
 {
 	const struct plan *plan = &restore->create.plan;
 	auto_fd root = -1, stage = -1;
 
-	if (namespace_unshare(CLONE_NEWNS, err) < 0)
+	if (namespace_unshare(CLONE_NEWNS, err) < 0 || open_sources(restore, err) < 0)
 		return -1;
 	root = mount_prepare_root(plan->rootfs, MS_SLAVE | MS_REC, err);
 	if (root < 0)
@@ -153,7 +166,7 @@ static int prepare_mounts(const struct restore *restore, struct error *err)
 		return -1;
 	for (size_t i = 0; i < restore->mounts.n; i++)
 		if (restore->mounts.items[i].op->kind != MOUNT_MASK &&
-		    stage_one(restore, stage, &restore->mounts.items[i], err) < 0)
+		    stage_one(stage, &restore->mounts.items[i], err) < 0)
 			return -1;
 	if (make_points(restore, root, stage, err) < 0)
 		return -1;

@@ -10,13 +10,12 @@ struct restore {
 	struct criu criu;
 	struct criu_request request;
 	struct external_mounts mounts;
-	const char *state_path;	     /* the state directory */
-	const char *stage_path;	     /* where the external mounts wait, in CRIU's mount namespace */
-	const char *image_path;	     /* there, for a user namespace; else NULL */
-	struct mount_op image_mount; /* of the images, for a user namespace */
-	int program;		     /* CRIU */
-	bool is_checked;	     /* what was restored was looked at, to its rights */
-	int keep[8];		     /* descriptors that CRIU gets */
+	const char *stage_path; /* where the external mounts wait, in CRIU's mount namespace */
+	const char *image_path, *work_path; /* there */
+	struct mount_op image_mount;	    /* of the images, for a user namespace */
+	int program;			    /* CRIU */
+	bool is_checked;		    /* what was restored was looked at, to its rights */
+	int keep[8];			    /* descriptors that CRIU gets */
 	size_t keep_n;
 };
 

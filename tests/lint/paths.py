@@ -48,7 +48,7 @@ ALLOWED = {
                                            "mkdir": "the same", "access": "CRIU's configuration, a fixed path"},
     "src/container/restore.c": {"realpath": "the images, and sources of mounts on the host, operator's paths"},
     "src/container/restore_check.c": {"stat": "a namespace to join, an operator's path"},
-    "src/container/restore_child.c": {"open": "the state directory, again in another mount namespace"},
+    "src/container/restore_child.c": {"open": "\"/\", of another mount namespace"},
     "src/container/restore_images.c": {"open": "the rootfs, an operator's path"},
     "src/kernel/criu.c": {"open": "criu, in a fixed list, executed by descriptor; /dev/null"},
     "src/container/check_bundle.c": {"stat": "who owns the bundle, an operator's path"},

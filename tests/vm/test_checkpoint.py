@@ -39,7 +39,7 @@ def python(one, script):
 
 
 COUNT = ("i=0; while :; do i=$((i+1)); echo $i > /data/count.new; "
-         "/bin/busybox mv /data/count.new /data/count; /bin/busybox sleep 0.1; done")
+         "/bin/busybox mv /data/count.new /data/count 2> /dev/null; /bin/busybox sleep 0.1; done")
 
 
 class World:
