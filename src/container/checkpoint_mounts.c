@@ -5,13 +5,26 @@
 #include <string.h>
 
 /*
- * A link that was copied is no mount.  Without a cgroup namespace the container's cgroup is bound
- * from the host's mount.
+ * A link that was copied is no mount.  The cgroup is the host's where the container has no cgroup
+ * namespace; and with a user namespace it takes the host's rights to mount it.
  */
-static bool is_external(const struct mount_op *op)
+static bool is_external(const struct plan *plan, const struct mount_op *op)
 {
-	return (op->kind == MOUNT_BIND && !(op->flags & MOUNT_COPY_LINK)) ||
-	       (op->kind == MOUNT_CGROUP && op->flags & MOUNT_OWN_CGROUP) || op->kind == MOUNT_MASK;
+	switch (op->kind) {
+	case MOUNT_BIND:
+		return !(op->flags & MOUNT_COPY_LINK);
+	case MOUNT_CGROUP:
+		return (op->flags & MOUNT_OWN_CGROUP) || plan->namespaces.maps;
+	case MOUNT_MASK:
+		return true;
+	case MOUNT_NEW:
+	case MOUNT_REMOUNT:
+	case MOUNT_NODE:
+	case MOUNT_LINK:
+	case MOUNT_READONLY:
+		break;
+	}
+	return false;
 }
 
 const char *external_mount_key(struct arena *arena, const struct mount_op *op, const char *sub)
@@ -21,11 +34,12 @@ const char *external_mount_key(struct arena *arena, const struct mount_op *op, c
 	return text_format(arena, "creel-%s", state_digest(arena, name, strlen(name)));
 }
 
-static void add(struct arena *arena, struct mount_op *op, struct external_mounts *mounts)
+static void add(struct arena *arena, const struct plan *plan, struct mount_op *op,
+		struct external_mounts *mounts)
 {
 	const char *key = external_mount_key(arena, op, "");
 
-	if (!is_external(op))
+	if (!is_external(plan, op))
 		return;
 	/* The last one at a place covers the others. */
 	for (size_t i = 0; i < mounts->n; i++) {
@@ -44,9 +58,9 @@ void external_mounts_list(struct arena *arena, const struct plan *plan,
 	    arena_array(arena, plan->mounts_n + plan->protections_n, sizeof(*mounts->items));
 	mounts->n = 0;
 	for (size_t i = 0; i < plan->mounts_n; i++)
-		add(arena, &plan->mounts[i], mounts);
+		add(arena, plan, &plan->mounts[i], mounts);
 	for (size_t i = 0; i < plan->protections_n; i++)
-		add(arena, &plan->protections[i], mounts);
+		add(arena, plan, &plan->protections[i], mounts);
 }
 
 const char *external_namespace_key(uint64_t flag)

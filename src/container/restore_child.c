@@ -183,13 +183,14 @@ static int become_criu(struct restore *restore, struct error *err)
 	struct create *create = &restore->create;
 
 	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
-	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 ||
-	    prepare_mounts(restore, err) < 0)
+	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0)
 		return -1;
 	/* Its root is the cgroup that we were born in: all that CRIU, and the images, can name is
-	 * below that. */
+	 * below that.  Before it is mounted. */
 	if ((create->plan.namespaces.create & CLONE_NEWCGROUP) &&
 	    namespace_unshare(CLONE_NEWCGROUP, err) < 0)
+		return -1;
+	if (prepare_mounts(restore, err) < 0)
 		return -1;
 	if (message_send(create->peer, MESSAGE_READY, 0, -1, err) < 0)
 		return -1;

@@ -124,7 +124,10 @@ int criu_image_task(struct arena *arena, struct protobuf_reader record, struct c
 		.threads = arena_array(arena, record.size / 2 + 1, sizeof(*task->threads)),
 	};
 	while ((more = protobuf_next(&record, &field)) > 0) {
-		if (field.number > INT32_MAX)
+		bool is_pid = field.field == PID || field.field == PARENT || field.field == THREADS;
+
+		/* Groups and sessions may be nobody's. */
+		if (is_pid && field.number > INT32_MAX)
 			return -1;
 		if (field.field == PID)
 			task->pid = (pid_t)field.number;
