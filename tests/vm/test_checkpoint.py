@@ -571,7 +571,7 @@ def test_lazy_pages(creel, world):
 def test_cgroups_inside(creel, world):
     """Cgroups that the container has made below its own."""
     script = ("/bin/busybox mkdir /sys/fs/cgroup/one /sys/fs/cgroup/two; echo $$ > /sys/fs/cgroup/one/cgroup.procs; "
-              "/bin/busybox sleep 100000 & echo $! > /sys/fs/cgroup/two/cgroup.procs; " + COUNT)
+              "while :; do /bin/busybox sleep 0.1; done & echo $! > /sys/fs/cgroup/two/cgroup.procs; " + COUNT)
 
     def change(spec):
         for mount in spec["mounts"]:
