@@ -554,8 +554,9 @@ def test_lazy_pages(creel, world):
         os.close(status)
         assert os.read(ready, 1) == b"\0", str(dump.result)
         os.close(ready)
-        with subprocess.Popen([CRIU, "lazy-pages", "--page-server", *where, "--images-dir", one.images, "--work-dir",
-                               work]) as server:
+        # With an end of its own: when the restore fails nobody asks it for pages, and it would wait for ever.
+        with subprocess.Popen(["timeout", str(LONG), CRIU, "lazy-pages", "--page-server", *where, "--images-dir",
+                               one.images, "--work-dir", work]) as server:
             harness.wait_until((work / "lazy-pages.socket").exists, "the socket", LONG)
             # Where it comes from it has the name still.
             there, one.name = one.name, creel.id("there")
