@@ -595,32 +595,6 @@ def test_stopped_bus(creel, options, seconds):
         harness.unmount("/run/systemd/private")
 
 
-def test_bus_that_is_killed(creel):
-    """In the middle of a call.  The bus is started again by its socket, so that either the second
-    connection does it, or an error comes in time."""
-    hide_private_socket()
-    try:
-        for _ in range(3):
-            harness.wait_until(lambda: main_pid("dbus.service") > 0, "the bus")
-            pid = main_pid("dbus.service")
-            bundle = creel.bundle(*SLEEP)
-            name = creel.id()
-            os.kill(pid, signal.SIGSTOP)
-            command = creel.spawn("--systemd-cgroup", "create", "--bundle", bundle.path, name)
-            time.sleep(1)
-            begin = time.monotonic()
-            os.kill(pid, signal.SIGKILL)
-            result = command.wait(60)
-            assert time.monotonic() - begin < 14, str(result)
-            if result.code:
-                assert "systemd" in result.err, str(result)
-                assert creel.ids() == []
-            else:
-                creel.ok("delete", "--force", name)
-    finally:
-        harness.unmount("/run/systemd/private")
-
-
 # The user's manager
 
 
@@ -736,3 +710,32 @@ def test_reexec_while_creating(creel):
     for name in made:
         creel.ok("delete", "--force", name)
     assert creel.ids() == []
+
+
+# Last: the manager of the user loses its connection, too, and nobody comes into its scopes from outside any more.
+
+
+def test_bus_that_is_killed(creel):
+    """In the middle of a call.  The bus is started again by its socket, so that either the second
+    connection does it, or an error comes in time."""
+    hide_private_socket()
+    try:
+        for _ in range(3):
+            harness.wait_until(lambda: main_pid("dbus.service") > 0, "the bus")
+            pid = main_pid("dbus.service")
+            bundle = creel.bundle(*SLEEP)
+            name = creel.id()
+            os.kill(pid, signal.SIGSTOP)
+            command = creel.spawn("--systemd-cgroup", "create", "--bundle", bundle.path, name)
+            time.sleep(1)
+            begin = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            result = command.wait(60)
+            assert time.monotonic() - begin < 14, str(result)
+            if result.code:
+                assert "systemd" in result.err, str(result)
+                assert creel.ids() == []
+            else:
+                creel.ok("delete", "--force", name)
+    finally:
+        harness.unmount("/run/systemd/private")
