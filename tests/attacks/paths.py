@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import time
@@ -413,6 +414,17 @@ def pts_links(world):
         world.delete(name)
 
 
+def read_until_hangup(master, seconds=30):
+    """What a terminal prints until nobody has it open any more, which is when read() fails with EIO."""
+    text = b""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(OSError):
+        while time.monotonic() < deadline:
+            if select.select([master], [], [], 1)[0]:
+                text += os.read(master, 4096)
+    return text.decode()
+
+
 @attack("A-19", plant=w.says('{"tty": [null]}'))
 def console_is_a_terminal(world):
     """A-19: /dev/console is a pty of the container's own devpts, the same as its streams."""
@@ -428,9 +440,7 @@ def console_is_a_terminal(world):
         if result.code == 0 and not world.plant:
             master = console.receive()
             world.command("start", name)
-            time.sleep(0.1)
-            with contextlib.suppress(OSError):
-                text = os.read(master, 4096).decode()
+            text = read_until_hangup(master)
             os.close(master)
         world.delete(name)
     lines = text.split("\r\n")
