@@ -34,6 +34,7 @@ struct become {
 	 */
 	pid_t *born;
 	bool unattended;	       /* it need not introduce itself */
+	bool limits_left;	       /* P has not set them all: become_program() does */
 	int start_socket;	       /* what it needs beside the channel, or -1 */
 	struct strings env;	       /* process->env, and HOME: become_find_home() */
 	const char *program;	       /* found by become_find_program() */
@@ -43,10 +44,11 @@ struct become {
 
 /*
  * The resource limits, set from outside on PID when its set-up is over: a small RLIMIT_NOFILE or
- * RLIMIT_AS must not stop that. What the kernel denies us by then, since PID's ids have changed and
- * we lack CAP_SYS_RESOURCE, become_program() does.
+ * RLIMIT_AS must not stop that. *LEFT when the kernel denies us one by then, since PID's ids have
+ * changed and we lack CAP_SYS_RESOURCE: become_program() does it.
  */
-int become_set_limits(pid_t pid, const struct plan_process *process, struct error *err) must_check;
+int become_set_limits(pid_t pid, const struct plan_process *process, bool *left,
+		      struct error *err) must_check;
 /* Whether it is left nothing to do: the process may lower its limits by itself, in
  * become_program(). */
 bool become_limits_itself(const struct plan_process *process, const struct plan_seccomp *seccomp);

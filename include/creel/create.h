@@ -62,6 +62,7 @@ struct create {
 	bool unit_asked;	  /* systemd was asked for the unit: it may exist */
 	bool unit_silent;	  /* and did not answer in time */
 	bool early;		  /* create_starts_early(), asked before the fork */
+	bool limits_left;	  /* to I, by become_set_limits() */
 	bool started;		  /* by START that was sent early: I has said EXEC */
 	struct oom_mark oom;	  /* of a foreground `run`, before the program */
 	bool dead;     /* delete: the init is gone, so a namespace need not be killed twice */

@@ -45,8 +45,8 @@ enum message_kind {
 	MESSAGE_MOUNTED,
 	MESSAGE_HOOKS_DONE,
 	MESSAGE_READY,
-	MESSAGE_COMMIT,
-	MESSAGE_START,
+	MESSAGE_COMMIT, /* NUMBER: 1 when limits are left to the process (become_program()) */
+	MESSAGE_START,	/* the same, over the channel; over start.sock COMMIT has said it */
 	MESSAGE_EXEC,
 	MESSAGE_LOG,	  /* NUMBER: level; ERROR.what: text */
 	MESSAGE_CONSOLE,  /* with the pty's master */
@@ -65,7 +65,7 @@ int message_send(int channel, enum message_kind kind, int number, int fd,
 		 struct error *err) must_check;
 /* Tells a child to go on.  That it has ended is no error here: why it has waits to be received. One
  * that has not, and was not told, finds the channel at its end. */
-int message_tell(int channel, enum message_kind kind, struct error *err) must_check;
+int message_tell(int channel, enum message_kind kind, int number, struct error *err) must_check;
 /* Sends ERR; the last thing that a dying S or I says, so trouble is ignored. */
 void message_send_error(int channel, const struct error *err);
 /* 1 received, 0 end of file, -1 error.  *FD as channel_receive().  Kinds are known ones and texts
@@ -75,6 +75,9 @@ int message_receive(int channel, struct message *message, int *fd, int timeout_m
 /* Waits for exactly KIND; end of file or anything else is an error. */
 int message_expect(int channel, enum message_kind kind, int timeout_ms,
 		   struct error *err) must_check;
+/* The same; *NUMBER is the message's. */
+int message_expect_number(int channel, enum message_kind kind, int timeout_ms, int *number,
+			  struct error *err) must_check;
 /*
  * How long the other side may be silent: TIMEOUT_MS (of --timeout) when it is not negative; else
  * without end while HOOKS run, which are the user's and have timeouts of their own, and a minute

@@ -11,7 +11,8 @@ struct start {
 	int procfs;
 	pid_t pid; /* of the init */
 	int pidfd;
-	bool told; /* START was sent already, and EXEC came */
+	bool limits_left; /* to the init: what START says */
+	bool told;	  /* START was sent already, and EXEC came */
 };
 
 /* Speaks the last part of the protocol: 0 when the program was executed. */

@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -47,8 +46,9 @@ static int set_ids(uid_t uid, gid_t gid, const char *where, struct error *err)
 	return 0;
 }
 
-int become_set_limits(pid_t pid, const struct plan_process *process, struct error *err)
+int become_set_limits(pid_t pid, const struct plan_process *process, bool *left, struct error *err)
 {
+	*left = false;
 	for (size_t i = 0; i < process->rlimits_n; i++) {
 		const struct tuning_rlimit *limit = &process->rlimits[i];
 
@@ -57,6 +57,7 @@ int become_set_limits(pid_t pid, const struct plan_process *process, struct erro
 		if (err->errnum != EPERM || limit->hard > tuning_hard_limit(limit->type))
 			return error_at(err, limit->where);
 		error_ignore(err, "to lower its limit the process needs no rights");
+		*left = true;
 	}
 	return 0;
 }
@@ -72,21 +73,6 @@ bool become_limits_itself(const struct plan_process *process, const struct plan_
 	/* A filter that comes before them may refuse the call. */
 	return process->rlimits_n == 0 || process->no_new_privileges ||
 	       seccomp->program.length == 0;
-}
-
-static int set_limits_left(const struct plan_process *process, struct error *err)
-{
-	for (size_t i = 0; i < process->rlimits_n; i++) {
-		const struct tuning_rlimit *limit = &process->rlimits[i];
-		struct rlimit64 now;
-
-		if (prlimit64(0, limit->type, NULL, &now) == 0 && now.rlim_cur == limit->soft &&
-		    now.rlim_max == limit->hard)
-			continue;
-		if (tuning_set_rlimit(0, limit, err) < 0)
-			return error_at(err, limit->where);
-	}
-	return 0;
 }
 
 int become_start(struct become *become, struct error *err)
@@ -352,13 +338,16 @@ static bool loads_filter_for_agent(const struct become *become)
 }
 
 /* Without no_new_privs the filter comes before what still needs rights, and may refuse that. */
-static int blame_filter(struct error *err)
+static int blame_filter(const struct become *become, struct error *err)
 {
+	if (!loads_filter_early(become))
+		return -1;
 	if (err->errnum != EPERM && err->errnum != ENOSYS && err->errnum != EACCES)
 		return -1;
 	return error_hint(err, "the seccomp filter is in force by now, and may be what refuses it: "
 			       "without noNewPrivileges it must allow capset, prctl, setresuid, "
-			       "setresgid, setgroups and chdir");
+			       "setresgid, setgroups and chdir, and prlimit64 where creel lacks "
+			       "CAP_SYS_RESOURCE");
 }
 
 int become_user(struct become *become, struct error *err)
@@ -378,7 +367,7 @@ int become_user(struct become *become, struct error *err)
 	if (loads_filter_early(become) && install_filter(become, err) < 0)
 		return -1;
 	if (set_credentials(become, err) < 0 || enter_directory_late(become, err) < 0)
-		return loads_filter_early(become) ? blame_filter(err) : -1;
+		return blame_filter(become, err);
 	umask(become->process->umask);
 	if (become->process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		error_system(err, errno, "cannot set no_new_privs");
@@ -389,6 +378,19 @@ int become_user(struct become *become, struct error *err)
 	if (loads_filter_for_agent(become) && install_filter(become, err) < 0)
 		return -1;
 	return become->stay_dumpable ? process_set_dumpable(true, err) : 0;
+}
+
+/* Not one call more than is needed: a filter that is in force may refuse it. */
+static int set_limits_left(const struct become *become, struct error *err)
+{
+	const struct plan_process *process = become->process;
+
+	for (size_t i = 0; become->limits_left && i < process->rlimits_n; i++)
+		if (tuning_set_rlimit(0, &process->rlimits[i], err) < 0) {
+			error_at(err, process->rlimits[i].where);
+			return blame_filter(become, err);
+		}
+	return 0;
 }
 
 /* sd_listen_fds(3): whose descriptors they are; only the process itself knows its pid inside. */
@@ -415,7 +417,7 @@ int become_program(struct become *become, int control, struct error *err)
 	if (message_send(control, MESSAGE_EXEC, 0, -1, err) < 0)
 		return -1;
 	process_reset_signals(become->ignored);
-	if (set_limits_left(process, err) < 0)
+	if (set_limits_left(become, err) < 0)
 		return -1;
 	if (late && install_filter(become, err) < 0)
 		return -1;

@@ -375,7 +375,7 @@ int create_know_init(struct create *create, struct error *err)
 static int make_namespaces(struct create *create, struct error *err)
 {
 	if (create->stage) {
-		if (message_tell(create->channel, MESSAGE_GO, err) < 0 ||
+		if (message_tell(create->channel, MESSAGE_GO, 0, err) < 0 ||
 		    create_serve(create, MESSAGE_INIT, err) < 0)
 			return -1;
 		create->init_fd = process_open(create->init, err);

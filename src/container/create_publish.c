@@ -79,7 +79,7 @@ static int start_early(struct create *create, struct error *err)
 {
 	if (!create->options->detach)
 		oom_mark(create->runtime, create->container.state.cgroup, &create->oom);
-	if (publish(create, err) < 0 || message_tell(create->channel, MESSAGE_START, err) < 0 ||
+	if (publish(create, err) < 0 || message_tell(create->channel, MESSAGE_START, 1, err) < 0 ||
 	    create_serve(create, MESSAGE_EXEC, err) < 0)
 		return -1;
 	create->started = true;
@@ -95,7 +95,7 @@ int create_make_inside(struct create *create, struct error *err)
 		return start_early(create, err);
 	if (create_serve(create, MESSAGE_READY, err) < 0)
 		return -1;
-	return become_set_limits(create->init, &create->plan.process, err);
+	return become_set_limits(create->init, &create->plan.process, &create->limits_left, err);
 }
 
 int create_make_published(struct create *create, struct error *err)
@@ -110,7 +110,7 @@ int create_make_published(struct create *create, struct error *err)
 		return 0;
 
 	/* I acknowledges by closing the channel: only then may we exit without taking it along. */
-	if (message_send(create->channel, MESSAGE_COMMIT, 0, -1, err) < 0)
+	if (message_send(create->channel, MESSAGE_COMMIT, create->limits_left, -1, err) < 0)
 		return -1;
 
 	int got = message_receive(create->channel, &message, NULL,

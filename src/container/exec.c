@@ -148,9 +148,13 @@ static int find_program(struct exec *exec, struct error *err)
 
 static int wait_for_start(struct exec *exec, struct error *err)
 {
-	if (!exec->unattended && (message_send(exec->peer, MESSAGE_READY, 0, -1, err) < 0 ||
-				  message_expect(exec->peer, MESSAGE_START, -1, err) < 0))
+	int limits_left = exec->unattended;
+
+	if (!exec->unattended &&
+	    (message_send(exec->peer, MESSAGE_READY, 0, -1, err) < 0 ||
+	     message_expect_number(exec->peer, MESSAGE_START, -1, &limits_left, err) < 0))
 		return -1;
+	exec->become.limits_left = limits_left;
 	return process_die_with_parent(0, 0, err);
 }
 
@@ -368,19 +372,23 @@ static int let_go_on(struct exec *exec, struct error *err)
 	if (exec->unattended)
 		return 0;
 	if (become_tune_newborn(exec->pid, &exec->process, err) < 0 ||
-	    message_tell(exec->channel, MESSAGE_GO, err) < 0)
+	    message_tell(exec->channel, MESSAGE_GO, 0, err) < 0)
 		return -1;
 	return expect(exec, MESSAGE_READY, &message, err);
 }
 
 static int set_limits(struct exec *exec, struct error *err)
 {
-	return exec->unattended ? 0 : become_set_limits(exec->pid, &exec->process, err);
+	if (exec->unattended)
+		return 0;
+	return become_set_limits(exec->pid, &exec->process, &exec->become.limits_left, err);
 }
 
 static int tell_start(struct exec *exec, struct error *err)
 {
-	return exec->unattended ? 0 : message_tell(exec->channel, MESSAGE_START, err);
+	if (exec->unattended)
+		return 0;
+	return message_tell(exec->channel, MESSAGE_START, exec->become.limits_left, err);
 }
 
 static int await_exec(struct exec *exec, struct error *err)

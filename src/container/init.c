@@ -275,19 +275,23 @@ static int find_program(struct init *init, struct error *err)
 static int wait_for_start(struct init *init, struct error *err)
 {
 	struct create *create = init->create;
+	int limits_left;
 
 	if (!create->early && message_send(init->channel, MESSAGE_READY, 0, -1, err) < 0)
 		return -1;
 	if (create->options->start_now) {
-		if (message_expect(init->channel, MESSAGE_START, -1, err) < 0 ||
+		if (message_expect_number(init->channel, MESSAGE_START, -1, &limits_left, err) <
+			0 ||
 		    process_die_with_parent(0, 0, err) < 0)
 			return -1;
+		init->become.limits_left = limits_left;
 		init->control = init->channel;
 		return 0;
 	}
-	if (message_expect(init->channel, MESSAGE_COMMIT, -1, err) < 0 ||
+	if (message_expect_number(init->channel, MESSAGE_COMMIT, -1, &limits_left, err) < 0 ||
 	    process_die_with_parent(0, 0, err) < 0)
 		return -1;
+	init->become.limits_left = limits_left;
 	/* P waits for this close before it exits: until the line above its death would have been
 	 * ours. */
 	log_to_function(NULL, NULL);

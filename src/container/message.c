@@ -20,9 +20,9 @@ int message_send(int channel, enum message_kind kind, int number, int fd, struct
 	return channel_send(channel, &message, sizeof(message), fd, err);
 }
 
-int message_tell(int channel, enum message_kind kind, struct error *err)
+int message_tell(int channel, enum message_kind kind, int number, struct error *err)
 {
-	if (message_send(channel, kind, 0, -1, err) == 0)
+	if (message_send(channel, kind, number, -1, err) == 0)
 		return 0;
 	if (err->errnum != EPIPE)
 		return -1;
@@ -97,7 +97,8 @@ int message_receive(int channel, struct message *message, int *fd, int timeout_m
 	return error_system(err, EPROTO, "the other process sent a message that is none");
 }
 
-int message_expect(int channel, enum message_kind kind, int timeout_ms, struct error *err)
+int message_expect_number(int channel, enum message_kind kind, int timeout_ms, int *number,
+			  struct error *err)
 {
 	struct message message;
 	int got = message_receive(channel, &message, NULL, timeout_ms, err);
@@ -109,7 +110,15 @@ int message_expect(int channel, enum message_kind kind, int timeout_ms, struct e
 	if (message.kind != kind)
 		return error_system(err, EPROTO, "message %d came instead of %d", message.kind,
 				    kind);
+	*number = message.number;
 	return 0;
+}
+
+int message_expect(int channel, enum message_kind kind, int timeout_ms, struct error *err)
+{
+	int number;
+
+	return message_expect_number(channel, kind, timeout_ms, &number, err);
 }
 
 int message_patience(int timeout_ms, bool hooks)

@@ -37,6 +37,7 @@ static int start_now(struct create *create, struct error *err)
 		.procfs = create->runtime->procfs,
 		.pid = create->init,
 		.pidfd = create->init_fd,
+		.limits_left = create->limits_left,
 		.told = create->started,
 	};
 

@@ -61,7 +61,7 @@ int start_init(const struct start *start, struct error *err)
 	int control = start->control;
 	bool executes = start->told, hooks = false;
 
-	if (!start->told && message_tell(control, MESSAGE_START, err) < 0)
+	if (!start->told && message_tell(control, MESSAGE_START, start->limits_left, err) < 0)
 		return -1;
 	for (;;) {
 		struct message message;

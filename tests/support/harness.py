@@ -87,9 +87,14 @@ def require_controller(name):
         pytest.skip(f"needs the cgroup2 controller {name}; here: {' '.join(have) or 'none'}")
 
 
+def has_capability(name):
+    """Whether we may do what NAME allows."""
+    return bool(bundles._bounding_set() >> bundles.CAPABILITY_NUMBERS[name] & 1)
+
+
 def require_capability(name):
     """Skips the test when we may not do what NAME allows."""
-    if not bundles._bounding_set() >> bundles.CAPABILITY_NUMBERS[name] & 1:
+    if not has_capability(name):
         pytest.skip(f"needs CAP_{name}")
 
 

@@ -11,7 +11,7 @@ import time
 
 import harness
 import pytest
-from harness import ConsoleSocket, Terminal, read_all, require_capability, wait_until
+from harness import ConsoleSocket, Terminal, has_capability, read_all, require_capability, wait_until
 
 ALL_SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
@@ -285,6 +285,43 @@ def test_without_rlimits_ours_stay(creel):
     creel.prefix = ["/bin/sh", "-c", script, "sh"]
     seen = creel.probe("rlimits", rlimits=[])["rlimits"]
     assert seen["RLIMIT_NOFILE"] == {"soft": "333", "hard": "333"}
+
+
+def refuses_prlimit(creel, *args, **process):
+    """A bundle with a limit, and a filter that comes before it is set and refuses prlimit64."""
+    bundle = creel.bundle(*args, noNewPrivileges=False, rlimits=[{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}], **process)
+    bundle.spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["prlimit64", "setrlimit", "getrlimit"], "action": "SCMP_ACT_ERRNO"}]}
+    return bundle.write()
+
+
+def is_limited(text):
+    return ["Max", "open", "files", "100", "200", "files"] in [line.split() for line in text.splitlines()]
+
+
+def test_rlimits_under_a_filter_that_refuses_them(creel):
+    """They are set from outside, and the program's filter is not asked."""
+    result = creel.run_bundle(refuses_prlimit(creel, "/bin/busybox", "cat", "/proc/self/limits"))
+    assert result.code == 0 and is_limited(result.out), str(result)
+    with creel.running(refuses_prlimit(creel, "/bin/busybox", "sleep", "1000")) as name:
+        result = creel.run("exec", name, "/bin/busybox", "cat", "/proc/1/limits", "/proc/self/limits")
+        assert result.code == 0, str(result)
+        assert [is_limited(line) for line in result.out.splitlines()].count(True) == 2, result.out
+
+
+@pytest.mark.parametrize("script", ["exec", "exec setpriv --bounding-set -sys_resource"])
+def test_rlimits_of_a_user_under_a_filter(creel, script):
+    """Who may not set them on another's process leaves them to the process; the error says what the filter must allow then."""
+    creel.prefix = ["/bin/sh", "-c", script + ' "$@"', "sh"]
+    bundle = refuses_prlimit(creel, "/bin/busybox", "cat", "/proc/self/limits", user={"uid": 1000, "gid": 1000})
+    result = creel.run_bundle(bundle)
+    if script == "exec" and has_capability("SYS_RESOURCE"):
+        assert result.code == 0 and is_limited(result.out), str(result)
+    else:
+        assert result.code != 0 and "prlimit64" in result.err and "CAP_SYS_RESOURCE" in result.err, str(result)
+        bundle.spec["linux"]["seccomp"]["syscalls"] = [{"names": ["mount"], "action": "SCMP_ACT_ERRNO"}]
+        result = creel.run_bundle(bundle.write())
+        assert result.code == 0 and is_limited(result.out), str(result)
 
 
 @pytest.mark.parametrize("score", [0, 7, 1000])

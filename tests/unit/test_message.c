@@ -73,7 +73,7 @@ static void test_last_words_are_heard_by_who_tells(void **state)
 	error_state(&said, "why");
 	message_send_error(ends[0], &said);
 	close(ends[0]);
-	check_int(message_tell(ends[1], MESSAGE_START, &err), 0);
+	check_int(message_tell(ends[1], MESSAGE_START, 0, &err), 0);
 	check_int(err.kind, ERROR_NONE);
 	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
 	check_text(message.error.what, "why");
@@ -83,12 +83,15 @@ static void test_last_words_are_heard_by_who_tells(void **state)
 static void test_expect_takes_only_what_it_expects(void **state)
 {
 	struct error err = { 0 };
-	int ends[2];
+	int ends[2], number = 0;
 
 	(void)state;
 	make_pair(ends);
 	check_int(message_send(ends[0], MESSAGE_GO, 0, -1, &err), 0);
 	check_int(message_expect(ends[1], MESSAGE_GO, 1000, &err), 0);
+	check_int(message_tell(ends[0], MESSAGE_COMMIT, 1, &err), 0);
+	check_int(message_expect_number(ends[1], MESSAGE_COMMIT, 1000, &number, &err), 0);
+	check_int(number, 1);
 	check_int(message_send(ends[0], MESSAGE_READY, 0, -1, &err), 0);
 	check_int(message_expect(ends[1], MESSAGE_GO, 1000, &err), -1);
 	check_int(err.errnum, EPROTO);
