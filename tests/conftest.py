@@ -61,6 +61,11 @@ def configs():
     return path
 
 
+def pytest_keyboard_interrupt():
+    """Says which test it was that did not end."""
+    print(f"\ninterrupted: {os.environ.get('PYTEST_CURRENT_TEST')}", flush=True)
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Lets fixtures know whether their test has passed."""
@@ -79,7 +84,7 @@ def creel(request, apart, binary, programs):
     before = snapshot.take()
     yield creel
     passed = getattr(request.node, "passed", False)
-    difference = snapshot.difference(before, 3 if passed else 0)
+    difference = snapshot.difference(before, harness.TIMEOUT if passed else 0)
     if difference:
         snapshot.clean()
     with contextlib.suppress(OSError):
