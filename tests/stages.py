@@ -43,7 +43,7 @@ def meson_stage(name, directory, *options, minutes=10, test_args=()):
     return Stage(
         name,
         [setup, ["ninja", "-C", str(build)],
-         ["meson", "test", "-C", str(build), "--no-rebuild", "--print-errorlogs", *test_args]],
+         ["meson", "test", "-C", str(build), "--no-rebuild", "--print-errorlogs", "-t", "10", *test_args]],
         minutes,
         [build / "meson-logs" / "testlog.junit.xml"],
     )
@@ -234,7 +234,7 @@ def run_table(table, logs):
 def main():
     """Runs the table, or the stages that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fuzz-seconds", type=int, default=60)
+    parser.add_argument("--fuzz-seconds", type=int, default=40)
     parser.add_argument("--execs", metavar="SEQUENTIAL,PARALLEL",
                         help="how many of tests/system/test_exec_many.py (10000,1000)")
     parser.add_argument("--list", action="store_true", help="print the stages and exit")

@@ -180,9 +180,11 @@ def inventory(world, command):
 
 
 def _traceable(world, _words):
-    process = world.spawn(["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "sleep", "9"])
+    process = world.spawn(["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "sleep", "900"])
     world.planted_pid = process.pid
-    time.sleep(0.2)
+    end = time.monotonic() + 30
+    while os.stat(f"/proc/{process.pid}/mem").st_uid != 1000 and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 @attack("A-50", plant=_traceable)
@@ -511,7 +513,7 @@ def console_peer(world):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(world.directory / "s"))
         listener.listen(1)
-        name, _ = world.create(spec, "--console-socket", world.directory / "s", timeout=10)
+        name, _ = world.create(spec, "--console-socket", world.directory / "s")
         world.delete(name)
 
 

@@ -425,6 +425,6 @@ def json_documents(world):
                  '{"x": ' * 5000 + "1" + "}" * 5000, base.replace('"ociVersion"', '"OCIVERSION"')):
         world.bundle.mkdir(exist_ok=True)
         (world.bundle / "config.json").write_text(text, errors="surrogatepass")
-        result = world.command("run", "--bundle", world.bundle, world.name(), timeout=5)
+        result = world.command("run", "--bundle", world.bundle, world.name(), timeout=40)
         if result.code == 0:
             world.hit(f"a document was accepted: {text[-80:]!r}")

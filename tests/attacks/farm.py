@@ -125,7 +125,7 @@ def run_cases(options, place, cases, leaks):
         (world.directory / "volume").write_text("volume\n")
         for path, kind, mounted in cases:
             make_case(world, (path, kind))
-            world.run(make_spec(world, mounted), timeout=10)
+            world.run(make_spec(world, mounted))
         return world.check(leaks), len(world.results), sum(r.code == 0 for r in world.results)
     finally:
         world.close()

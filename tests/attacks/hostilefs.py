@@ -235,7 +235,7 @@ def hostile_filesystem(world, how):
     world.arm()
     with served(world, globals()[how]) if not world.plant else contextlib.nullcontext():
         for _ in range(3):
-            result = world.run(spec, options=("--timeout", "5"))
+            result = world.run(spec, options=("--timeout", "30"))
             if "did not answer" in result.err:
                 world.hit(f"O7: work without an end: {result}")
 
@@ -248,7 +248,7 @@ def hang(server, opcode, path):
 
 
 # Two deadlines of ten seconds each, for the process and for its cgroup, after that of the command line.
-PATIENCE = 28
+PATIENCE = 50
 
 
 @w.attack("T8", plant=w.says("hello"))

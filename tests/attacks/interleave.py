@@ -152,7 +152,7 @@ class Stage:
             words.append(world.name())
         with open(world.directory / "out", "w+b") as out:
             subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                           timeout=40, check=False, cwd=world.directory)
+                           timeout=100, check=False, cwd=world.directory)
             out.seek(0)
             world.outputs = [out.read().decode(errors="replace")]
         code, fired, _, *calls = map(int, self.report.read_text().split())

@@ -45,7 +45,7 @@ class Disk(sweep.Worker):
                 self.wait(lambda: not self.host.processes())
             elif codes[0] != 1 or not self.text():
                 wrong.append(f"create gave {codes[0]} and said {self.text()!r}")
-            elif self.host.difference(before, 1.0):
+            elif self.host.difference(before):
                 wrong.append(f"a failed create leaves {self.host.difference(before, 0)}")
             for words in (("list",), ("state", "ID")):
                 if self.run(*words) not in (0, 1):

@@ -15,7 +15,7 @@ sys.path.insert(0, str(TESTS / "support"))
 
 import bundles  # noqa: E402
 
-SETTLE = 2.0        # seconds that what is dying gets
+SETTLE = 20.0       # seconds that what is dying gets
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc",
            "--uts", "--propagation", "private"]
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
@@ -44,7 +44,7 @@ def remove_cgroups(top):
         return
     with contextlib.suppress(OSError):
         (top / "cgroup.kill").write_text("1")
-    for _ in range(100):
+    for _ in range(1000):
         for path, _, _ in os.walk(top, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(path)

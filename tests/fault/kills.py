@@ -100,7 +100,7 @@ def main():
     parser.add_argument("--share", type=int, default=0)
     parser.add_argument("--shares", type=int, default=1)
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--until", type=float)
     parser.add_argument("--settle-kept", action="store_false")

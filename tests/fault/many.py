@@ -124,7 +124,21 @@ class Many:
     def churn(self, n):
         """N, one after the other: slabs, open files, the peak of memory, and dying cgroups."""
         place = self.bundle("churn", "true")
-        before, kernel = self.host.take(), slabs()
+        # What a command forgets grows each time; what others do on this machine in the meantime does not.
+        too_many = None
+        for _ in range(4):
+            before, kernel = self.host.take(), slabs()
+            self.cycle(place, n)
+            self.wrong += self.host.difference(before, SETTLE)[:10]
+            found = self.compare(kernel, n)
+            too_many = {name: more for name, more in found.items() if too_many is None or name in too_many}
+            if self.wrong or not too_many:
+                break
+        for name, more in too_many.items():
+            self.wrong.append(f"the kernel holds {more} more of {name} after {n} cycles")
+
+    def cycle(self, place, n):
+        """The cycles, and the peak of memory."""
         print(f"{n} cycles of create, start and delete:", flush=True)
         done = subprocess.run([self.cycles, str(n), self.runtime, str(self.host.root), place, "churn"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -137,11 +151,10 @@ class Many:
         peaks = [int(row[2]) for row in rows]
         if max(peaks[-2:]) > max(peaks[:2]) + 128:
             self.wrong.append(f"the peak of memory grew from {max(peaks[:2])} to {max(peaks[-2:])} KiB")
-        self.wrong += self.host.difference(before, SETTLE)[:10]
-        self.compare(kernel, n)
 
     def compare(self, kernel, n):
-        """What was left by each cycle would be N objects; other work on this machine makes some difference."""
+        """What was left by each cycle would be N objects; other work on this machine makes some difference: the kinds of which
+        there are too many."""
         end = time.monotonic() + SETTLE
         while True:
             after = slabs()
@@ -151,12 +164,11 @@ class Many:
                 break
             time.sleep(1)
         print("  " + ", ".join(f"{name} {kernel[name]} -> {after[name]}" for name in sorted(kernel)))
-        for name, more in too_many.items():
-            self.wrong.append(f"the kernel holds {more} more of {name} after {n} cycles")
         for line in (self.host.cgroup / "cgroup.stat").read_text().splitlines():
             print(f"  {line}")
             if line.startswith("nr_dying_descendants") and int(line.split()[1]) > max(n // 100, 20):
-                self.wrong.append(f"{line} after {n} cycles")
+                too_many["dying cgroups"] = int(line.split()[1])
+        return too_many
 
 
 def inside(options):

@@ -77,7 +77,7 @@ class Race(sweep.Worker):
         answers, texts = [None] * len(commands), [None] * len(commands)
         for i, out, process in running:
             try:
-                code = process.wait(15)
+                code = process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

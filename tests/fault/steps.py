@@ -93,7 +93,7 @@ class Steps(sweep.Worker):
             return "LOST", "the row was not come by", error
         failed = next((code for code in codes if code != 0), 0)
         # What a failed command leaves is nothing, even before delete is asked.
-        left = self.host.difference(before, 0.5) if op != "create" or codes[0] else []
+        left = self.host.difference(before) if op != "create" or codes[0] else []
         leak = self.delete()
         if None in codes:
             return "HANG", str(codes), error

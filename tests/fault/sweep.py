@@ -14,7 +14,7 @@ import faults
 import host as hosts
 
 UPDATED = str(1 << 23)
-DEADLINE = 5.0
+DEADLINE = 20.0
 
 # The container that an operation needs, its words, and whether the container serves for the next run too.
 OPERATIONS = {
@@ -276,14 +276,16 @@ class Worker:
         left = []
         if keeps:
             self.restore(op)
-            left = self.host.difference(ready, 1.0)
+            # After a kill much is left, and no failure.
+            killed = report.get("answers") is not None
+            left = self.host.difference(ready, 1.0 if killed else hosts.SETTLE)
             if not left and self.options.settle_kept:
                 self.kept = (config, "running" if need == "paused" else need)
                 if need == "paused":
                     self.kept = (config, "paused")
                 return [], []
         elif need is None and report["exit"] not in (0, None):
-            left = self.host.difference(self.empty, 0.3)
+            left = self.host.difference(self.empty, 3.0)
         self.kept = None
         return left, self.delete()
 

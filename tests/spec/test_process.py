@@ -462,7 +462,7 @@ def test_label_empty(creel):
      {"policy": "SCHED_DEADLINE", "flags": 7}),
     ({"policy": "SCHED_OTHER", "nice": 5,
       "flags": ["SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS"]},
-     {"policy": "SCHED_OTHER", "nice": 0}),
+     {"policy": "SCHED_OTHER", "nice": os.nice(0)}),
 ])
 def test_scheduler(creel, scheduler, expected):
     """config.md Process: /process/scheduler/policy,/process/scheduler/nice,/process/scheduler/priority,/process/scheduler/flags,/process/scheduler/runtime,/process/scheduler/deadline,/process/scheduler/period: MUST:

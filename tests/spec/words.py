@@ -160,7 +160,7 @@ def inode(pid, kind):
     return os.stat(f"/proc/{pid}/ns/{NAMESPACES[kind]}").st_ino
 
 
-def collect(listener, seconds=5):
+def collect(listener, seconds=harness.TIMEOUT):
     """Accepts one connection on LISTENER within SECONDS."""
     listener.settimeout(seconds)
     connection, _ = listener.accept()
@@ -168,7 +168,7 @@ def collect(listener, seconds=5):
     return connection
 
 
-def wait_file(path, seconds=5):
+def wait_file(path, seconds=harness.TIMEOUT):
     """The text of a file that somebody is about to write."""
     end = time.monotonic() + seconds
     path = pathlib.Path(path)

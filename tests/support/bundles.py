@@ -169,7 +169,7 @@ class Adapted:
                 ["unshare", "--net", "--ipc", "--uts", "sleep", "infinity"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             comm = pathlib.Path(f"/proc/{self._holder.pid}/comm")
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while comm.read_text().strip() != "sleep":
                 if self._holder.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("cannot make namespaces to join")

@@ -135,6 +135,18 @@ def is_alive(pid):
     return bool(fields) and fields[0] not in "ZX"
 
 
+def wait_for_job(creel, name):
+    """Waits until the shell in a container has something in the foreground of its terminal: that is whom a typed ^C is for."""
+    def has_job():
+        for pid in creel.ok("ps", "--format", "json", name).json():
+            fields = stat_fields(pid)
+            # The group of what leads the session, and the one in the foreground.
+            if fields and fields[3] == str(pid) and fields[5] not in ("-1", "0", fields[2]):
+                return True
+        return False
+    wait_until(has_job, "a job in the foreground")
+
+
 def descendants():
     """All living processes below this one, as a dict from pid to command line."""
     children = {}

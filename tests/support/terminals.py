@@ -10,7 +10,7 @@ import struct
 import termios
 import time
 
-TIMEOUT = 30            # seconds, of every command and every wait that names no other
+TIMEOUT = 60            # seconds, of every command and every wait that names no other
 
 
 class Terminal:
@@ -54,6 +54,14 @@ class Terminal:
         where = self.seen.index(text) + len(text)
         found, self.seen = self.seen[:where], self.seen[where:]
         return found
+
+    def asks_until(self, command, answer, timeout=TIMEOUT):
+        """Types COMMAND for a shell, again and again until ANSWER is in what it prints."""
+        end, seen = time.monotonic() + timeout, b""
+        while answer.encode() not in seen:
+            assert time.monotonic() < end, f"{command} does not say {answer}: {seen!r}"
+            self.write(f"{command}; echo an''swered\r")
+            seen = self.read_until("answered\r\n")
 
     def close(self):
         """Closes both sides."""

@@ -217,7 +217,7 @@ def test_need_no_root_and_no_rights(creel, words):
 
 
 def test_features_with_an_empty_environment(creel):
-    done = subprocess.run([creel.binary, "features"], env={}, capture_output=True, timeout=10,
+    done = subprocess.run([creel.binary, "features"], env={}, capture_output=True, timeout=60,
                           check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert json.loads(done.stdout)

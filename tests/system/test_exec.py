@@ -329,9 +329,7 @@ def test_terminal(creel, root):
         assert b"21 91" in terminal.read_until("42\r\n")
         terminal.resize(22, 92)
         os.kill(command.pid, signal.SIGWINCH)
-        time.sleep(0.2)
-        terminal.write("stty size; echo o''k\r")
-        assert b"22 92" in terminal.read_until("ok\r\n")
+        terminal.asks_until("stty size", "22 92")
         terminal.write("exit 5\r")
         assert command.wait().code == 5
         assert terminal.attributes() == before
@@ -462,7 +460,7 @@ def test_delete_of_a_paused_container_whose_exec_was_killed(creel, first):
         creel.wait_status(container, "stopped")
     start = time.monotonic()
     creel.ok("delete", "--force", container)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 9
 
 
 def test_delete_of_a_paused_container_with_a_waiting_exec(creel):
@@ -473,5 +471,5 @@ def test_delete_of_a_paused_container_with_a_waiting_exec(creel):
         time.sleep(0.2)
         start = time.monotonic()
         creel.ok("delete", "--force", container)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 9
         assert command.wait().code in (137, 255)

@@ -50,9 +50,9 @@ def cgroup_of(pid):
                                     "(setsid sleep 1000 >/dev/null 2>&1 </dev/null &)"])
 def test_daemon_does_not_hold_exec(creel, root, options, daemon):
     begin = time.monotonic()
-    result = creel.run("exec", *options, root, *shell(f"{daemon}\nexit 5"), timeout=10)
+    result = creel.run("exec", *options, root, *shell(f"{daemon}\nexit 5"))
     assert (result.code, result.err) == (5, ""), str(result)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 50
     for pid in creel.ok("ps", "--format", "json", root).json():
         if pid != creel.state(root)["pid"]:
             os.kill(pid, signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_output_into_a_pipe_that_nobody_reads(creel, root):
     """The process writes to the pipe itself: it is the one that SIGPIPE is for."""
     ours, theirs = os.pipe()
     os.close(ours)
-    result = creel.run("exec", root, "/bin/busybox", "yes", stdout=theirs, timeout=10)
+    result = creel.run("exec", root, "/bin/busybox", "yes", stdout=theirs)
     os.close(theirs)
     assert result.code in (1, 141), str(result)
 
@@ -96,7 +96,7 @@ def test_container_ends_in_the_middle(creel, how, options):
             creel.ok("delete", "--force", container)
         else:
             os.kill(creel.state(container)["pid"], signal.SIGKILL)
-        assert command.wait(10).code == 137
+        assert command.wait().code == 137
     if how != "delete":
         creel.wait_status(container, "stopped")
         creel.ok("delete", container)
@@ -110,7 +110,7 @@ def test_paused_in_the_middle(creel, root):
         creel.ok("pause", root)
         time.sleep(0.02)
         creel.ok("resume", root)
-        assert command.wait(10).code == 3
+        assert command.wait().code == 3
 
 
 # Cgroups
@@ -195,7 +195,7 @@ def activated(creel, *words, fds=2, names=None):
     script = ('exec 3<&0 4<&0 5<&0; export LISTEN_PID=$$; exec "$@"')
     env = creel.environment({"LISTEN_FDS": str(fds), "LISTEN_FDNAMES": names})
     done = subprocess.run(["bash", "-c", script, "bash", creel.binary, "--root", str(creel.root),
-                           *map(str, words)], env=env, cwd=creel.directory, timeout=30,
+                           *map(str, words)], env=env, cwd=creel.directory, timeout=60,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), str(done)
     return json.loads(done.stdout)
@@ -414,7 +414,7 @@ def test_engine_that_goes_away(creel, root):
     script = '"$@" & wait'
     subprocess.run(["setsid", "bash", "-c", script, "bash", creel.binary, "--root",
                     str(creel.root), "exec", "--detach", "--pid-file", str(file), root,
-                    "/bin/probe", "sleep"], check=True, timeout=30, stdin=subprocess.DEVNULL,
+                    "/bin/probe", "sleep"], check=True, timeout=60, stdin=subprocess.DEVNULL,
                    stdout=subprocess.DEVNULL)
     pid = int(file.read_text())
     time.sleep(0.2)

@@ -69,13 +69,15 @@ def test_start(creel, manager):
 
 
 def test_start_waits_until_it_is_ready(creel, manager):
-    name = creel.create(shell(creel, f"busybox sleep 1; {SCRIPT}"), env=manager.env)
+    bundle = shell(creel, f"until test -e /go; do busybox sleep 0.05; done; {SCRIPT}")
+    name = creel.create(bundle, env=manager.env)
     start = creel.spawn("start", name, env=manager.env)
     creel.wait_status(name, "running")
     time.sleep(0.3)
     assert start.process.poll() is None and manager.is_silent()
     # nobody else has to wait
     creel.ok("exec", name, "/bin/probe", "true")
+    (bundle.rootfs / "go").touch()
     check_ready(creel, manager, name)
     assert start.wait().code == 0
     creel.ok("delete", "--force", name)

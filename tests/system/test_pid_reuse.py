@@ -24,7 +24,7 @@ def run(*words):
     # Into files: the container has its output open for longer than creel.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         done = subprocess.run([creel, "--root", root, *words], stdin=subprocess.DEVNULL,
-                              stdout=out, stderr=err, timeout=30)
+                              stdout=out, stderr=err, timeout=60)
         out.seek(0), err.seek(0)
         return done.returncode, out.read(), err.read()
 
@@ -64,7 +64,7 @@ def occupy(pid):
 def alive(pid):
     try:
         return open(f"/proc/{pid}/stat").read().split()[2] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 found = {"reused": 0, "same tick": 0, "wrong": []}

@@ -286,8 +286,8 @@ def test_12_a_hook_that_fails(creel, kind):
 
 
 def test_12_a_hook_that_hangs(creel):
-    bundle, path = hooked(creel, "createRuntime", "echo waiting; sleep 100\n", timeout=1)
-    told(failed(creel, bundle), 5502, str(path), "timeout of 1 s", "waiting",
+    bundle, path = hooked(creel, "createRuntime", "echo waiting; sleep 100\n", timeout=3)
+    told(failed(creel, bundle), 5502, str(path), "timeout of 3 s", "waiting",
          pointer="/hooks/createRuntime/0", bundle=bundle)
 
 

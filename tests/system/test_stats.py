@@ -190,7 +190,7 @@ def test_live_keeps_within_the_terminal(creel):
             assert all(len(line) <= 40 for line in lines)
             live.terminal.resize(24, 200)
             os.kill(live.command.pid, signal.SIGWINCH)
-            wait_until(lambda: all(name in live.frame() for name in names), "all rows", 5)
+            wait_until(lambda: all(name in live.frame() for name in names), "all rows")
             live.terminal.write("q")
             assert live.end() == 0
     finally:

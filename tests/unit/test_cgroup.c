@@ -90,7 +90,7 @@ static void remove_all(void **state, const char *path, size_t made)
 {
 	struct error err = { 0 };
 
-	if (cgroup_remove(root_of(state), path, made, 2000, &err) < 0)
+	if (cgroup_remove(root_of(state), path, made, 30000, &err) < 0)
 		print_error("%s (%s) %s\n", err.what, strerror(err.errnum), err.hint);
 	check_int(err.kind, ERROR_NONE);
 	check(!exists(state, path));
@@ -208,7 +208,7 @@ static void test_a_frozen_one_is_refused(void **state)
 	struct error err = { 0 };
 
 	check_int(make(state, path, &no_writes, &cgroup), 0);
-	check_int(cgroup_freeze(cgroup.fd, true, 1000, &err), 0);
+	check_int(cgroup_freeze(cgroup.fd, true, 30000, &err), 0);
 	check_int(cgroup_make(root_of(state), path, &no_writes, &second, &err), -1);
 	check_int(err.kind, ERROR_STATE);
 	check_has(err.what, "container's cgroup unexpectedly frozen");
@@ -451,25 +451,25 @@ static void test_freezing_waits_until_it_is_so(void **state)
 	check_int(make(state, path, &no_writes, &cgroup), 0);
 	pid = start_waiting(cgroup.fd);
 	check_int(cgroup_is_frozen(cgroup.fd), 0);
-	check_int(cgroup_freeze(cgroup.fd, true, 2000, &err), 0);
+	check_int(cgroup_freeze(cgroup.fd, true, 30000, &err), 0);
 	check_int(cgroup_is_frozen(cgroup.fd), 1);
 	check(file_read_small(cgroup.fd, "cgroup.events", text, sizeof(text)) > 0);
 	check_has(text, "frozen 1");
-	check_int(cgroup_freeze(cgroup.fd, false, 2000, &err), 0);
+	check_int(cgroup_freeze(cgroup.fd, false, 30000, &err), 0);
 	check_int(cgroup_is_frozen(cgroup.fd), 0);
 
 	/* Frozen from above: thawing cannot be had. */
 	auto_fd base = cgroup_open(root_of(state), path_of(state, ""), &err);
 
-	check_int(cgroup_freeze(base, true, 2000, &err), 0);
+	check_int(cgroup_freeze(base, true, 30000, &err), 0);
 	check_int(cgroup_freeze(cgroup.fd, false, 20, &err), -1);
 	check_int(err.errnum, ETIMEDOUT);
 	check_has(err.hint, "parent");
-	check_int(cgroup_freeze(base, false, 2000, &err), 0);
+	check_int(cgroup_freeze(base, false, 30000, &err), 0);
 
 	/* Frozen processes can be killed. */
-	check_int(cgroup_freeze(cgroup.fd, true, 2000, &err), 0);
-	check_int(cgroup_kill(cgroup.fd, 2000, &err), 0);
+	check_int(cgroup_freeze(cgroup.fd, true, 30000, &err), 0);
+	check_int(cgroup_kill(cgroup.fd, 30000, &err), 0);
 	check(waitpid(pid, NULL, 0) == pid);
 	check_int(cgroup_is_frozen(cgroup.fd), 0);
 	remove_all(state, path, 1);
@@ -497,6 +497,29 @@ static int wait_for_page(void)
 	return (int)write(ends[1], page, 1);
 }
 
+/* Waits until a child is inside of write(2), or has ended. */
+static void await_write(pid_t pid)
+{
+	siginfo_t ended = { 0 };
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	for (int i = 0; i < 30000; i++) {
+		FILE *file = fopen(path, "re");
+		long number = -1;
+
+		if (file && fscanf(file, "%ld", &number) != 1)
+			number = -1;
+		if (file)
+			fclose(file);
+		if (number == SYS_write ||
+		    (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		     ended.si_pid == pid))
+			return;
+		usleep(1000);
+	}
+}
+
 static pid_t start_stuck(int cgroup)
 {
 	struct error err = { 0 };
@@ -509,7 +532,7 @@ static pid_t start_stuck(int cgroup)
 	}
 	check(pid > 0);
 	/* On its way it could still be frozen. */
-	usleep(100000);
+	await_write(pid);
 	return pid;
 }
 
@@ -534,7 +557,7 @@ static void test_who_does_not_freeze_is_named(void **state)
 		check_has(err.hint, pid_text);
 		check_has(err.hint, "thawed again");
 		check_int(cgroup_is_frozen(cgroup.fd), 0);
-		check_int(cgroup_kill(cgroup.fd, 2000, &err), 0);
+		check_int(cgroup_kill(cgroup.fd, 30000, &err), 0);
 		check(waitpid(pid, &status, 0) == pid);
 	}
 	close(cgroup.fd);
@@ -573,7 +596,7 @@ static void test_killing_reaches_all_below(void **state)
 
 	/* One that is stopped and one that is traced die as well. */
 	check_int(kill(started[0], SIGSTOP), 0);
-	check_int(cgroup_kill(cgroup.fd, 5000, &err), 0);
+	check_int(cgroup_kill(cgroup.fd, 30000, &err), 0);
 	check_int(cgroup_is_populated(cgroup.fd), 0);
 	for (int i = 0; i < 8; i++) {
 		int status = 0;
@@ -682,7 +705,7 @@ static void test_a_busy_one_is_named_and_kept(void **state)
 		kill(pid, SIGKILL);
 		_exit(0);
 	}
-	check_int(cgroup_remove(root_of(state), path, 1, 3000, &err), 0);
+	check_int(cgroup_remove(root_of(state), path, 1, 30000, &err), 0);
 	check(!exists(state, path));
 	check(waitpid(pid, NULL, 0) == pid);
 	check(waitpid(killer, NULL, 0) == killer);
@@ -733,8 +756,8 @@ static int tear_down(void **state)
 	struct fixture *fixture = *state;
 	struct error err = { 0 };
 	int fd = cgroup_open(fixture->root, fixture->base, &err);
-	int killed = fd < 0 ? 0 : cgroup_kill(fd, 2000, &err);
-	int removed = cgroup_remove(fixture->root, fixture->base, 1, 2000, &err);
+	int killed = fd < 0 ? 0 : cgroup_kill(fd, 30000, &err);
+	int removed = cgroup_remove(fixture->root, fixture->base, 1, 30000, &err);
 
 	/* Fails when somebody else has taken to it meanwhile. */
 	if (!fixture->had_hugetlb &&

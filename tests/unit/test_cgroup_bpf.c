@@ -401,7 +401,7 @@ static int tear_down(void **state)
 	struct error err = { 0 };
 
 	close(fixture->cgroup.fd);
-	return cgroup_remove(fixture->root, fixture->path, 1, 2000, &err);
+	return cgroup_remove(fixture->root, fixture->path, 1, 30000, &err);
 }
 
 int main(void)

@@ -44,7 +44,7 @@ static void test_records_arrive_whole_and_in_order(void **state)
 	}
 	/* Both ways. */
 	check_int(channel_send(ends[1], &sent, sizeof(sent), -1, &err), 0);
-	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 1000, &err), 1);
+	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 30000, &err), 1);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -62,9 +62,9 @@ static void test_last_words_of_one_who_did_not_listen(void **state)
 	sent.number = 2;
 	check_int(channel_send(ends[1], &sent, sizeof(sent), -1, &err), 0);
 	close(ends[1]);
-	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 1000, &err), 1);
+	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 30000, &err), 1);
 	check_int(got.number, 2);
-	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 1000, &err), 0);
+	check_int(channel_receive(ends[0], &got, sizeof(got), NULL, 30000, &err), 0);
 	close(ends[0]);
 }
 
@@ -159,8 +159,8 @@ static void test_who_is_gone_is_noticed(void **state)
 	/* What was sent before is read first; what the other side did not read does not matter. */
 	check_int(channel_send(ends[0], &record, sizeof(record), -1, &err), 0);
 	close(ends[0]);
-	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 1);
-	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 0);
+	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 30000, &err), 1);
+	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 30000, &err), 0);
 	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, -1, &err), 0);
 	/* No SIGPIPE. */
 	check_int(channel_send(ends[1], &record, sizeof(record), -1, &err), -1);
@@ -170,7 +170,7 @@ static void test_who_is_gone_is_noticed(void **state)
 	check_int(channel_pair(ends, &err), 0);
 	check_int(channel_send(ends[1], &record, sizeof(record), -1, &err), 0);
 	close(ends[0]);
-	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 0);
+	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 30000, &err), 0);
 	close(ends[1]);
 
 	/* Its last words are not lost when it has not read ours: both at once. */
@@ -178,8 +178,8 @@ static void test_who_is_gone_is_noticed(void **state)
 	check_int(channel_send(ends[1], &record, sizeof(record), -1, &err), 0);
 	check_int(channel_send(ends[0], &record, sizeof(record), -1, &err), 0);
 	close(ends[0]);
-	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 1);
-	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 1000, &err), 0);
+	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 30000, &err), 1);
+	check_int(channel_receive(ends[1], &record, sizeof(record), NULL, 30000, &err), 0);
 	close(ends[1]);
 }
 

@@ -298,7 +298,7 @@ static void test_waiting(void **state)
 	disturb();
 	check(fd_wait(fds[0], POLLIN, 60, &err) == 0);
 	leave_in_peace();
-	check(elapsed_ms(&start) >= 59 && elapsed_ms(&start) < 1000);
+	check(elapsed_ms(&start) >= 59 && elapsed_ms(&start) < 30000);
 	check(write(fds[1], "x", 1) == 1);
 	check(fd_wait(fds[0], POLLIN, -1, &err) == 1);
 	close(fds[0]);

@@ -212,13 +212,13 @@ static void test_the_timeout_kills_the_group(void **state)
 
 	(void)state;
 	script(&hooks, "/bin/sleep 60 & echo $! > child; wait");
-	hooks.hook.timeout = (struct optional){ .set = true, .value = 1 };
+	hooks.hook.timeout = (struct optional){ .set = true, .value = 3 };
 	check_int(run(&hooks, &err), -1);
-	check(now_ms() - start < 5000);
-	check_has(err.what, "timeout of 1 s");
+	check(now_ms() - start < 50000);
+	check_has(err.what, "timeout of 3 s");
 	child = (pid_t)atoi(written("child"));
 	check(child > 1);
-	for (int i = 0; i < 100 && kill(child, 0) == 0; i++) {
+	for (int i = 0; i < 3000 && kill(child, 0) == 0; i++) {
 		char path[64], name[64] = "";
 		FILE *file;
 
@@ -226,10 +226,10 @@ static void test_the_timeout_kills_the_group(void **state)
 		snprintf(path, sizeof(path), "/proc/%d/stat", child);
 		file = fopen(path, "re");
 		if (!file || fscanf(file, "%*d %*s %60s", name) != 1 || name[0] == 'Z')
-			i = 100;
+			i = 3000;
 		if (file)
 			fclose(file);
-		if (i < 100)
+		if (i < 3000)
 			usleep(10000);
 		else
 			return;
@@ -247,7 +247,7 @@ static void test_a_daemon_does_not_keep_us(void **state)
 	(void)state;
 	script(&hooks, "/bin/sleep 60 & echo $! > daemon");
 	check_int(run(&hooks, &err), 0);
-	check(now_ms() - start < 5000);
+	check(now_ms() - start < 50000);
 	kill((pid_t)atoi(written("daemon")), SIGKILL);
 }
 
@@ -260,7 +260,7 @@ static void test_endless_output_is_cut(void **state)
 	(void)state;
 	script(&hooks, "while :; do echo abcdefghijklmnopqrstuvwxyz || exit 9; done");
 	check_int(run(&hooks, &err), -1);
-	check(now_ms() - start < 20000);
+	check(now_ms() - start < 200000);
 	check(strlen(err.what) < sizeof(err.what));
 }
 

@@ -32,12 +32,12 @@ static void test_kind_number_and_descriptor_arrive(void **state)
 	(void)state;
 	make_pair(ends);
 	check_int(message_send(ends[0], MESSAGE_CONSOLE, 42, STDERR_FILENO, &err), 0);
-	check_int(message_receive(ends[1], &message, &came, 1000, &err), 1);
+	check_int(message_receive(ends[1], &message, &came, 30000, &err), 1);
 	check_int(message.kind, MESSAGE_CONSOLE);
 	check_int(message.number, 42);
 	check(fd_is_open(came));
 	close(ends[0]);
-	check_int(message_receive(ends[1], &message, &came, 1000, &err), 0);
+	check_int(message_receive(ends[1], &message, &came, 30000, &err), 0);
 	close(ends[1]);
 }
 
@@ -53,7 +53,7 @@ static void test_an_error_crosses_as_it_is(void **state)
 	error_at(&sent, "/mounts/7");
 	error_hint(&sent, "make room");
 	message_send_error(ends[0], &sent);
-	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
+	check_int(message_receive(ends[1], &message, NULL, 30000, &err), 1);
 	check_int(message.kind, MESSAGE_ERROR);
 	check(memcmp(&message.error, &sent, sizeof(sent)) == 0);
 	close(ends[1]);
@@ -75,7 +75,7 @@ static void test_last_words_are_heard_by_who_tells(void **state)
 	close(ends[0]);
 	check_int(message_tell(ends[1], MESSAGE_START, 0, &err), 0);
 	check_int(err.kind, ERROR_NONE);
-	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
+	check_int(message_receive(ends[1], &message, NULL, 30000, &err), 1);
 	check_text(message.error.what, "why");
 	close(ends[1]);
 }
@@ -88,9 +88,9 @@ static void test_expect_takes_only_what_it_expects(void **state)
 	(void)state;
 	make_pair(ends);
 	check_int(message_send(ends[0], MESSAGE_GO, 0, -1, &err), 0);
-	check_int(message_expect(ends[1], MESSAGE_GO, 1000, &err), 0);
+	check_int(message_expect(ends[1], MESSAGE_GO, 30000, &err), 0);
 	check_int(message_tell(ends[0], MESSAGE_COMMIT, 1, &err), 0);
-	check_int(message_expect_number(ends[1], MESSAGE_COMMIT, 1000, &number, &err), 0);
+	check_int(message_expect_number(ends[1], MESSAGE_COMMIT, 30000, &number, &err), 0);
 	check_int(number, 1);
 	check_int(message_send(ends[0], MESSAGE_READY, 0, -1, &err), 0);
 	check_int(message_expect(ends[1], MESSAGE_GO, 1000, &err), -1);
@@ -138,7 +138,7 @@ static void test_no_word_steers_a_terminal(void **state)
 	(void)state;
 	make_pair(ends);
 	check_int(channel_send(ends[0], &forged, sizeof(forged), -1, &err), 0);
-	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
+	check_int(message_receive(ends[1], &message, NULL, 30000, &err), 1);
 	check_text(message.error.call, "?c");
 	check_text(message.error.where, "/?[2J");
 	check_text(message.error.file, "a?b");
@@ -173,11 +173,11 @@ static void test_log_records_become_messages(void **state)
 	message_log_to(&ends[0]);
 	log_warning("beware of %d", 7);
 	log_warning("%s", longer);
-	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
+	check_int(message_receive(ends[1], &message, NULL, 30000, &err), 1);
 	check_int(message.kind, MESSAGE_LOG);
 	check_int(message.number, LOG_LEVEL_WARNING);
 	check_text(message.error.what, "beware of 7");
-	check_int(message_receive(ends[1], &message, NULL, 1000, &err), 1);
+	check_int(message_receive(ends[1], &message, NULL, 30000, &err), 1);
 	check_int(strlen(message.error.what), sizeof(message.error.what) - 1);
 	close(ends[1]);
 	/* A dead listener is no reason to stop. */

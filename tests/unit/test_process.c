@@ -60,7 +60,7 @@ static void test_the_end_is_waited_for(void **state)
 	check_int(process_wait(pidfd, 20, &status, &err), 0);
 	check_int(process_signal(pidfd, 0, &err), 0);
 	check_int(process_signal(pidfd, SIGTERM, &err), 0);
-	check_int(process_wait(pidfd, 5000, &status, &err), 1);
+	check_int(process_wait(pidfd, 60000, &status, &err), 1);
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 	check_int(process_exit_code(status), 128 + SIGTERM);
 	check_int(process_signal(pidfd, SIGTERM, &err), -1);
@@ -101,7 +101,7 @@ static void test_siblings_are_ours_to_reap(void **state)
 	check_int(read(ends[0], &pid, sizeof(pid)), sizeof(pid));
 	pidfd = process_open(pid, &err);
 	check(pidfd >= 0);
-	check_int(process_wait(pidfd, 5000, &status, &err), 1);
+	check_int(process_wait(pidfd, 60000, &status, &err), 1);
 	check_int(process_exit_code(status), 7);
 	close(pidfd);
 	close(ends[0]);
@@ -111,18 +111,18 @@ static void test_siblings_are_ours_to_reap(void **state)
 static void test_others_children_are_waited_for(void **state)
 {
 	struct error err = { 0 };
-	int ends[2], pidfd, status = 9;
+	int ends[2], go[2], pidfd, status = 9;
 	pid_t parent, pid = 0;
+	char byte;
 
 	(void)state;
 	check_int(pipe(ends), 0);
+	check_int(pipe(go), 0);
 	parent = spawn(0, -1, NULL);
 	if (parent == 0) {
 		pid = spawn(0, -1, NULL);
-		if (pid == 0) {
-			usleep(50000);
-			_exit(7);
-		}
+		if (pid == 0)
+			_exit(read(go[0], &byte, 1) == 1 ? 7 : 8);
 		check(write(ends[1], &pid, sizeof(pid)) == sizeof(pid));
 		pause();
 	}
@@ -130,10 +130,13 @@ static void test_others_children_are_waited_for(void **state)
 	pidfd = process_open(pid, &err);
 	check(pidfd >= 0);
 	check_int(process_wait(pidfd, 5, &status, &err), 0);
-	check_int(process_wait(pidfd, 5000, &status, &err), 1);
+	check(write(go[1], "x", 1) == 1);
+	check_int(process_wait(pidfd, 60000, &status, &err), 1);
 	check_int(status, 0);
 	check(kill(parent, SIGKILL) == 0 && waitpid(parent, NULL, 0) == parent);
 	close(pidfd);
+	close(go[0]);
+	close(go[1]);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -226,7 +229,7 @@ static void test_a_leader_that_left_its_threads_is_alive(void **state)
 		syscall(SYS_exit, 0);
 	}
 	snprintf(name, sizeof(name), "%d/stat", pid);
-	for (int i = 0; i < 500 && !strstr(text, ") Z "); i++) {
+	for (int i = 0; i < 15000 && !strstr(text, ") Z "); i++) {
 		usleep(2000);
 		check(procfs_read(procfs, name, text, sizeof(text)) > 0);
 	}
@@ -414,7 +417,7 @@ static void test_a_child_is_born_in_the_cgroup(void **state)
 			_exit(2);
 		_exit(strstr(text, fixture->path) ? 0 : 1);
 	}
-	check_int(process_wait(pidfd, 5000, &status, &err), 1);
+	check_int(process_wait(pidfd, 60000, &status, &err), 1);
 	check_int(process_exit_code(status), 0);
 	close(pidfd);
 
@@ -443,7 +446,7 @@ static void test_a_child_is_born_in_the_cgroup(void **state)
 	check(waitpid(joiner, &status, 0) == joiner);
 	check_int(process_exit_code(status), 0);
 	check_int(process_signal(pidfd, SIGKILL, &err), 0);
-	check_int(process_wait(pidfd, 5000, &status, &err), 1);
+	check_int(process_wait(pidfd, 60000, &status, &err), 1);
 	check_int(process_exit_code(status), 137);
 	close(pidfd);
 }
@@ -510,7 +513,7 @@ static int tear_down(void **state)
 	struct error err = { 0 };
 
 	close(fixture->cgroup.fd);
-	return cgroup_remove(fixture->root, fixture->path, 1, 2000, &err);
+	return cgroup_remove(fixture->root, fixture->path, 1, 30000, &err);
 }
 
 /* Holds PID by ptrace(2) over its end for a while, so that its parent hears of it late. */
@@ -540,7 +543,7 @@ static void test_a_traced_child_is_reaped_and_not_lost(void **state)
 		trace_for_a_while(pid, ready[1]);
 	check(read(ready[0], &byte, 1) == 1);
 	check(write(go[1], "x", 1) == 1);
-	check_int(process_wait(pidfd, 5000, &status, &err), 1);
+	check_int(process_wait(pidfd, 60000, &status, &err), 1);
 	check_int(process_exit_code(status), 7);
 	check(waitpid(pid, NULL, __WALL) < 0);
 	check(waitpid(tracer, NULL, 0) == tracer);

@@ -1,6 +1,9 @@
 """`events` and `stats`: what they say against the kernel's own files."""
 
+import contextlib
 import json
+import os
+import pathlib
 import time
 
 import harness
@@ -81,16 +84,25 @@ def test_interval_and_end(creel):
         assert events.process.poll() is None
         creel.ok("kill", name, "KILL")
         begin = time.monotonic()
-        assert events.wait(10).code == 0
-        assert time.monotonic() - begin < 3
+        assert events.wait().code == 0
+        assert time.monotonic() - begin < 30
         assert events.result.err == ""
         assert {record["type"] for record in lines(events.result)} == {"stats"}
+
+
+def watches(pid):
+    """Whether a process has a memory.events open, and sleeps."""
+    links = []
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(path))
+    return any(link.endswith("/memory.events") for link in links) and harness.stat_fields(pid)[0] == "S"
 
 
 def test_oom(creel):
     with limits.container(creel, memory={"limit": 16 * MIB, "swap": 16 * MIB}) as name:
         events = creel.spawn("events", "--interval", "1h", name)
-        time.sleep(1)
+        harness.wait_until(lambda: watches(events.pid), "it watches")
         creel.run("exec", name, "/bin/probe", "hog", str(64 * MIB))
         harness.wait_until(lambda: lines(events.result), "the notice")
         first = lines(events.result)[0]
@@ -100,14 +112,14 @@ def test_oom(creel):
         creel.run("exec", name, "/bin/probe", "hog", str(64 * MIB))
         harness.wait_until(lambda: len(lines(events.result)) == 2, "the second notice")
         creel.ok("kill", name, "KILL")
-        assert events.wait(10).code == 0
+        assert events.wait().code == 0
 
 
 def test_reader_that_goes_away(creel):
     with limits.container(creel) as name:
         events = creel.spawn("events", "--interval", "1h", name, stdout=-1)
         events.process.stdout.close()
-        assert events.wait(10).code == 0
+        assert events.wait().code == 0
 
 
 def test_stopped_and_wrong(creel):
