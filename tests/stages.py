@@ -34,7 +34,7 @@ class Stage:
     machine: bool = False  # in a virtual machine: it runs beside those of the host
 
 
-def meson_stage(name, directory, *options, minutes=10, test_args=()):
+def meson_stage(name, directory, *options, minutes=20, test_args=()):
     """Configures a build directory, builds it, runs its unit tests and lints."""
     build = TOP / directory
     setup = ["meson", "setup", str(build), *options]

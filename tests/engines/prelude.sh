@@ -38,7 +38,7 @@ refused()
 # soon COMMAND...: COMMAND succeeds within some seconds
 soon()
 {
-	local end=$((SECONDS + ${SOON:-10}))
+	local end=$((SECONDS + ${SOON:-30}))
 
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || { echo "never: $*"; "$@"; return 1; }
@@ -59,12 +59,11 @@ prints()
 on_pty()
 {
 	python3 - "$@" <<'PYTHON'
-import fcntl, os, pty, struct, sys, termios, time
+import fcntl, os, pty, struct, sys, termios
 pid, fd = pty.fork()
 if pid == 0:
-    time.sleep(0.2)
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 132, 0, 0))
     os.execvp(sys.argv[1], sys.argv[1:])
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 132, 0, 0))
 output = b""
 while True:
     try:
@@ -78,6 +77,9 @@ sys.stdout.write(output.replace(b"\r", b"").decode(errors="replace"))
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 PYTHON
 }
+
+# What a container says of its terminal, when its size has come: engines set that after the start.
+sized='i=0; until test "$(stty size)" = "40 132" || test $i = 200; do i=$((i+1)); sleep 0.1; done; tty; stty size'
 
 # group PID FILE: FILE of the cgroup that PID is in
 group()
@@ -101,7 +103,7 @@ if os.path.exists(path):
     os.unlink(path)
 receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 receiver.bind(path)
-receiver.settimeout(15)
+receiver.settimeout(120)
 subprocess.run(sys.argv[1:], env={**os.environ, "NOTIFY_SOCKET": path}, check=True,
                stdout=subprocess.DEVNULL)
 while True:
