@@ -4,10 +4,15 @@
 
 #include <creel/compiler.h>
 
+#include <stdbool.h>
+
 struct error;
 
 /* Brings "lo" of our network namespace up. */
 int netdev_loopback_up(struct error *err) must_check;
+
+/* Whether our network namespace has a device NAME. */
+bool netdev_exists(const char *name);
 
 /*
  * Moves NAME from our network namespace into TARGET (a descriptor of one) as NEW_NAME, in one

@@ -39,6 +39,10 @@ bool text_parse_uint(const char *text, uint64_t max, uint64_t *value);
 /* The same with an optional leading '-', within [MIN, MAX]. */
 bool text_parse_int(const char *text, int64_t min, int64_t max, int64_t *value);
 
+/* The decimal numbers that *TEXT begins with, at most N; bytes of BETWEEN stand before and between
+ * them.  Gives how many there are, and moves *TEXT behind the last one. */
+size_t text_take_uints(const char **text, const char *between, uint64_t *values, size_t n);
+
 bool text_starts_with(const char *text, const char *prefix);
 bool text_ends_with(const char *text, const char *suffix);
 /* For searching in tables: mostly the first byte differs, and that is seen without a call. */

@@ -100,6 +100,26 @@ bool text_parse_int(const char *text, int64_t min, int64_t max, int64_t *value)
 	return true;
 }
 
+/* Not sscanf(3): it is a tenth of a static program. */
+size_t text_take_uints(const char **text, const char *between, uint64_t *values, size_t n)
+{
+	size_t found = 0;
+
+	for (; found < n; found++) {
+		const char *digit = *text + strspn(*text, between);
+
+		if (*digit < '0' || *digit > '9')
+			break;
+		for (values[found] = 0; *digit >= '0' && *digit <= '9'; digit++)
+			if (__builtin_mul_overflow(values[found], 10, &values[found]) ||
+			    __builtin_add_overflow(values[found], (uint64_t)(*digit - '0'),
+						   &values[found]))
+				return found;
+		*text = digit;
+	}
+	return found;
+}
+
 bool text_starts_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;

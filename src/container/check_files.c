@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <creel/inroot.h>
 #include <creel/mount_table.h>
 #include <creel/namespace.h>
+#include <creel/netdev.h>
 
 bool checker_is_hidden(const struct checker *check, int errnum)
 {
@@ -209,7 +209,7 @@ static void check_net_devices(const struct checker *check)
 		const struct plan_net_device *device = &check->plan->net_devices[i];
 		struct error err = { 0 };
 
-		if (if_nametoindex(device->name) != 0)
+		if (netdev_exists(device->name))
 			continue;
 		error_system(&err, ENODEV, "there is no network device %s", device->name);
 		checker_error(check, &err, device->where, CRL_NET_DEVICE);

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -15,6 +15,7 @@
 #include <creel/fd.h>
 #include <creel/file.h>
 #include <creel/rdt.h>
+#include <creel/text.h>
 
 #define IO_CLASS_REALTIME 1
 #define PROFILES_MAX	  ((size_t)4 << 20)
@@ -178,18 +179,20 @@ static bool maps_id(const struct idmap *maps, uint64_t id)
 static void check_ping_range(const struct checker *check, const struct plan_sysctl *sysctl)
 {
 	const struct idmap *maps = check->plan->namespaces.maps;
-	unsigned long long range[2];
+	const char *value = sysctl->value;
+	uint64_t range[2];
 	struct error err = { 0 };
 
 	if (!maps || !text_ends_with(sysctl->key, "ping_group_range") ||
-	    sscanf(sysctl->value, "%llu %llu", &range[0], &range[1]) != 2)
+	    text_take_uints(&value, " \t", range, 2) != 2)
 		return;
 	for (int i = 0; i < 2; i++) {
 		if (maps_id(maps, range[i]))
 			continue;
 		error_system(&err, EINVAL, "cannot set the sysctl %s to \"%s\"", sysctl->key,
 			     sysctl->value);
-		error_hint(&err, "the group %llu is not mapped in the user namespace", range[i]);
+		error_hint(&err, "the group %" PRIu64 " is not mapped in the user namespace",
+			   range[i]);
 		checker_error(check, &err, sysctl->where, CRL_SYSCTL_VALUE);
 		return;
 	}

@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <creel/file.h>
 #include <creel/procfs.h>
+#include <creel/text.h>
 
 #define MAP_LINES_MAX ((size_t)1 << 16)
 
@@ -157,11 +157,12 @@ static struct probe_ranges own_map(const struct checker *check, const char *file
 	struct probe_ranges ranges = { .items = arena_array(arena, 340, sizeof(*ranges.items)) };
 
 	for (char *line = strsep(&rest, "\n"); line && ranges.n < 340; line = strsep(&rest, "\n")) {
-		unsigned long long first, count;
+		const char *rest_of_line = line;
+		uint64_t range[3]; /* inside, outside, how many */
 
-		if (sscanf(line, "%llu %*u %llu", &first, &count) == 2)
+		if (text_take_uints(&rest_of_line, " ", range, 3) == 3)
 			ranges.items[ranges.n++] =
-			    (struct probe_range){ .first = first, .count = count };
+			    (struct probe_range){ .first = range[0], .count = range[2] };
 	}
 	return ranges;
 }

@@ -25,6 +25,7 @@
 #include <creel/namespace.h>
 #include <creel/notify.h>
 #include <creel/procfs.h>
+#include <creel/text.h>
 
 #define STATUS_MAX 16384
 
@@ -102,14 +103,12 @@ static int check_namespaces(struct restore *restore, struct error *err)
 static bool are_ranges(const char *text, const struct idmap_range *ranges, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		unsigned long long inside = 0, outside = 0, size = 0;
-		int used = 0;
+		uint64_t values[3]; /* inside, outside, how many */
 
-		if (sscanf(text, "%llu %llu %llu%n", &inside, &outside, &size, &used) != 3 ||
-		    inside != ranges[i].inside || outside != ranges[i].outside ||
-		    size != ranges[i].size)
+		if (text_take_uints(&text, " \n", values, 3) != 3 ||
+		    values[0] != ranges[i].inside || values[1] != ranges[i].outside ||
+		    values[2] != ranges[i].size)
 			return false;
-		text += used;
 	}
 	return text[strspn(text, " \n")] == '\0';
 }

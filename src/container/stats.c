@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <creel/cgroup.h>
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/text.h>
 
 /* As many CPUs and memory nodes as a list may name. */
 #define SET_MAX 8192
@@ -299,13 +299,15 @@ static const struct io_row {
 
 static void add_device(struct oci_io_stats *io, const char *line)
 {
-	unsigned int major, minor;
+	const char *rest = line;
+	uint64_t device[2];
 
-	if (sscanf(line, "%u:%u", &major, &minor) != 2)
+	if (text_take_uints(&rest, ":", device, 2) != 2)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(io_rows); i++) {
 		const char *at = strstr(line, io_rows[i].key);
-		struct oci_io_entry entry = { not_zero(major), not_zero(minor), io_rows[i].op };
+		struct oci_io_entry entry = { not_zero(device[0]), not_zero(device[1]),
+					      io_rows[i].op };
 
 		if (!at)
 			continue;

@@ -2,12 +2,12 @@
  * are sums. */
 #include "update_parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <creel/cgroup.h>
 #include <creel/error.h>
+#include <creel/text.h>
 
 /* A number in FILE; false for "max" and for a file that is not there. */
 static bool read_number(int cgroup, const char *file, uint64_t *value)
@@ -73,15 +73,15 @@ static void complete_weights(struct arena *arena, int cgroup, struct oci_block_i
 	if (n > 0)
 		memcpy(items, io->weight_device.items, n * sizeof(*items));
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-		long long major, minor;
-		unsigned long long weight;
+		const char *text = line;
+		uint64_t values[3]; /* "major:minor weight" */
 
-		if (sscanf(line, "%lld:%lld %llu", &major, &minor, &weight) != 3 ||
-		    is_listed(io, major, minor))
+		if (text_take_uints(&text, ": ", values, 3) != 3 ||
+		    is_listed(io, (int64_t)values[0], (int64_t)values[1]))
 			continue;
-		items[n].major = (struct optional){ .set = true, .value = major };
-		items[n].minor = (struct optional){ .set = true, .value = minor };
-		items[n++].weight = (struct optional_uint){ .set = true, .value = weight };
+		items[n].major = (struct optional){ .set = true, .value = (int64_t)values[0] };
+		items[n].minor = (struct optional){ .set = true, .value = (int64_t)values[1] };
+		items[n++].weight = (struct optional_uint){ .set = true, .value = values[2] };
 	}
 	io->weight_device.items = items;
 	io->weight_device.n = n;

@@ -58,7 +58,7 @@ static uint64_t left_us(const struct systemd_bus *bus)
 /* The processor time of PID: proc_pid_stat(5), utime and stime. */
 static uint64_t ticks_of(pid_t pid)
 {
-	unsigned long long user = 0, system = 0;
+	uint64_t times[2]; /* in user mode, in the kernel */
 	char name[32], text[1024];
 	const char *rest;
 	size_t n;
@@ -74,10 +74,12 @@ static uint64_t ticks_of(pid_t pid)
 	text[n] = '\0';
 	/* The name may hold anything, a bracket too. */
 	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user,
-			    &system) != 2)
+	/* It is the end of field 2; the times are fields 14 and 15. */
+	for (int field = 3; rest && field <= 14; field++)
+		rest = strchr(rest + 1, ' ');
+	if (!rest || text_take_uints(&rest, " ", times, 2) != 2)
 		return 0;
-	return user + system;
+	return times[0] + times[1];
 }
 
 /* A sign of life, of whatever kind. */

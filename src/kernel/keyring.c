@@ -2,8 +2,10 @@
 #include <creel/tuning.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/keyctl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include <creel/fd.h>
 #include <creel/log.h>
 #include <creel/procfs.h>
+#include <creel/text.h>
 
 /* KEY_USR_SEARCH of the kernel's <linux/key.h>, which it does not export: the owner may search the
  * keyring. */
@@ -28,8 +31,6 @@ static void describe_quota(char *text, size_t size)
 {
 	struct error err = { 0 };
 	char users[4096];
-	char used[32];
-	unsigned int uid;
 	auto_fd procfs = procfs_open(&err);
 
 	text[0] = '\0';
@@ -42,9 +43,12 @@ static void describe_quota(char *text, size_t size)
 	for (char *line = users; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		/* "uid: usage nkeys/nikeys qnkeys/maxkeys qnbytes/maxbytes" */
-		if (sscanf(line, "%u: %*d %*d/%*d %31[0-9/]", &uid, used) == 2 &&
-		    uid == geteuid()) {
-			snprintf(text, size, " (%s keys)", used);
+		const char *rest = line;
+		uint64_t numbers[6];
+
+		if (text_take_uints(&rest, ":/ ", numbers, 6) == 6 && numbers[0] == geteuid()) {
+			snprintf(text, size, " (%" PRIu64 "/%" PRIu64 " keys)", numbers[4],
+				 numbers[5]);
 			return;
 		}
 	}
@@ -57,17 +61,18 @@ static void describe_quota(char *text, size_t size)
 /* Our uid as the host has it: in a user namespace it is not ours that has the quota. */
 static unsigned int host_uid(void)
 {
-	unsigned int inside, outside, size;
+	uint64_t range[3]; /* inside, outside, how many */
 	struct error err = { 0 };
 	char map[4096];
 	auto_fd procfs = procfs_open(&err);
 
 	if (procfs >= 0 && procfs_read(procfs, "self/uid_map", map, sizeof(map)) > 0)
 		for (char *line = map; line && *line; line = strchr(line, '\n')) {
-			line += *line == '\n';
-			if (sscanf(line, "%u %u %u", &inside, &outside, &size) == 3 &&
-			    geteuid() >= inside && geteuid() - inside < size)
-				return outside + (geteuid() - inside);
+			const char *rest = line += *line == '\n';
+
+			if (text_take_uints(&rest, " ", range, 3) == 3 && geteuid() >= range[0] &&
+			    geteuid() - range[0] < range[2])
+				return (unsigned int)(range[1] + (geteuid() - range[0]));
 		}
 	return geteuid();
 }
@@ -89,8 +94,8 @@ static void go_on_without_quota(const char *name)
  */
 static int let_owner_search(int32_t serial, const char *name, struct error *err)
 {
-	char text[512];
-	unsigned int permissions;
+	char text[512], *rest = text;
+	unsigned long permissions;
 
 	/* "type;uid;gid;permissions;name" */
 	if (syscall(SYS_keyctl, KEYCTL_DESCRIBE, serial, text, sizeof(text)) < 0)
@@ -98,7 +103,10 @@ static int let_owner_search(int32_t serial, const char *name, struct error *err)
 		    err, CRL_KEY_QUOTA,
 		    error_system(err, errno, "cannot examine the session keyring %s", name));
 	text[sizeof(text) - 1] = '\0';
-	if (sscanf(text, "%*[^;];%*d;%*d;%x;", &permissions) != 1)
+	for (int i = 0; i < 3 && rest; i++)
+		strsep(&rest, ";");
+	permissions = rest ? strtoul(rest, &rest, 16) : 0;
+	if (!rest || *rest != ';')
 		return error_coded(
 		    err, CRL_KEY_QUOTA,
 		    error_system(err, EPROTO,

@@ -68,6 +68,17 @@ int netdev_loopback_up(struct error *err)
 	return 0;
 }
 
+bool netdev_exists(const char *name)
+{
+	struct ifreq request = { 0 };
+	auto_fd fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || strlen(name) >= sizeof(request.ifr_name))
+		return false;
+	memcpy(request.ifr_name, name, strlen(name) + 1);
+	return ioctl(fd, SIOCGIFINDEX, &request) == 0;
+}
+
 static int open_socket(struct error *err)
 {
 	const int on = 1;

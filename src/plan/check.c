@@ -6,7 +6,8 @@
 
 #include <creel/error.h>
 #include <creel/log.h>
-#include <stdio.h>
+#include <creel/text.h>
+#include <inttypes.h>
 #include <string.h>
 
 static bool has_namespace(const struct input *input, enum oci_namespace_type type)
@@ -44,11 +45,12 @@ static int rule_process(const struct input *input, struct error *err)
  * silence. */
 static int rule_version(const struct input *input, struct error *err)
 {
-	unsigned int ours = 0, theirs = 0;
+	const char *our_text = OCI_VERSION, *their_text = input->config->oci_version;
+	uint64_t ours[2], theirs[2];
 
 	(void)err;
-	if (sscanf(OCI_VERSION, "%*u.%u", &ours) == 1 &&
-	    sscanf(input->config->oci_version, "%*u.%u", &theirs) == 1 && theirs > ours)
+	if (text_take_uints(&our_text, ".", ours, 2) == 2 &&
+	    text_take_uints(&their_text, ".", theirs, 2) == 2 && theirs[1] > ours[1])
 		findings_say(input->request->findings, FINDING_WARNING, "/ociVersion",
 			     "the configuration is for version %s of the specification, newer than "
 			     "%s: members that came later are ignored",
@@ -298,11 +300,12 @@ static int check_ping_range(const struct input *input, const char *key, const ch
 			    struct error *err)
 {
 	const struct oci_id_mappings *mappings = &input->linux->gid_mappings;
-	unsigned long long gids[2];
+	const char *rest = value;
+	uint64_t gids[2];
 
 	if (!sysctl_matches(key, "net.ipv4.ping_group_range") ||
 	    !namespace_is_new(input->linux, OCI_NAMESPACE_USER) || mappings->n == 0 ||
-	    sscanf(value, "%llu %llu", &gids[0], &gids[1]) != 2)
+	    text_take_uints(&rest, " \t", gids, 2) != 2)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(gids); i++) {
 		const struct oci_id_mapping *first = &mappings->items[0];
@@ -310,8 +313,8 @@ static int check_ping_range(const struct input *input, const char *key, const ch
 		if (is_mapped(mappings, gids[i]))
 			continue;
 		error_config_at(err, pointer_key(input->arena, "/linux/sysctl", key),
-				"sysctl \"%s\" cannot be \"%s\": gid %llu is not mapped in the "
-				"user namespace",
+				"sysctl \"%s\" cannot be \"%s\": gid %" PRIu64 " is not mapped in "
+				"the user namespace",
 				key, value, gids[i]);
 		error_hint(err, "the %s of linux.gidMappings is %llu to %llu",
 			   mappings->n == 1 ? "range" : "first range",

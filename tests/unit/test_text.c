@@ -158,6 +158,31 @@ static void test_nearest(void **state)
 	check_text(text_nearest(long_name, names), NULL);
 }
 
+static void test_take_uints(void **state)
+{
+	uint64_t values[3] = { 0 };
+	const char *text = "  8:16 rbytes=1";
+
+	(void)state;
+	check_int(text_take_uints(&text, ": ", values, 3), 2);
+	check_int(values[0], 8);
+	check_int(values[1], 16);
+	check_text(text, " rbytes=1");
+	text = "0 100000 65536\n1 2 3";
+	check_int(text_take_uints(&text, " ", values, 3), 3);
+	check_int(values[2], 65536);
+	check_text(text, "\n1 2 3");
+	text = "-1 2";
+	check_int(text_take_uints(&text, " ", values, 3), 0);
+	check_text(text, "-1 2");
+	text = "1 18446744073709551615 18446744073709551616";
+	check_int(text_take_uints(&text, " ", values, 3), 2);
+	check(values[1] == UINT64_MAX);
+	check_text(text, " 18446744073709551616");
+	text = "";
+	check_int(text_take_uints(&text, " ", values, 3), 0);
+}
+
 static void visit(void *argument, unsigned int first, unsigned int last)
 {
 	char *text = argument;
@@ -199,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_parse_uint),
 		cmocka_unit_test(test_parse_int),
+		cmocka_unit_test(test_take_uints),
 		cmocka_unit_test(test_starts_ends_equal),
 		cmocka_unit_test(test_strings_grow_and_end_with_null),
 		cmocka_unit_test(test_strings_of_others_are_not_written_to),
