@@ -64,10 +64,10 @@ def script_stage(name, minutes, *command):
 
 
 def fuzz_stage(name, minutes, seconds):
-    """Runs every fuzz target, two at a time; campaigns with new seeds are for `tests/fuzz/run`."""
+    """Runs every fuzz target, two at a time and the same way each time; campaigns are for `tests/fuzz/run` itself."""
     result = TOP / "build" / "results" / f"{name}.xml"
     command = [str(TOP / "tests" / "fuzz" / "run"), str(seconds), "--seed", "1",
-               "--results", str(result)]
+               "--runs", "100000", "--results", str(result)]
     return Stage(name, [command], minutes, [result])
 
 
@@ -106,21 +106,21 @@ def stages(options):
         meson_stage("build", "build", "-Dwerror=true"),
         meson_stage("sanitizers", "build-asan", "-Db_sanitize=address,undefined",
                     "-Db_lundef=false", test_args=("--suite", "unit")),
-        analysis_stage("analysis", 8),
-        script_stage("install", 5, "install"),
+        analysis_stage("analysis", 15),
+        script_stage("install", 10, "install"),
         fuzz_stage("fuzz", 15, options.fuzz_seconds),
         pytest_stage("attacks", "attacks", 15),
         script_stage("farm", 10, "attacks/farm.py", "--quick"),
         script_stage("interleave", 10, "attacks/interleave.py", "--limit", "5000"),
-        script_stage("trace", 5, "attacks/trace_lint.py"),
-        script_stage("faults", 8, "fault/run", "--quick"),
-        script_stage("many", 4, "fault/many.py"),
+        script_stage("trace", 10, "attacks/trace_lint.py"),
+        script_stage("faults", 15, "fault/run", "--quick"),
+        script_stage("many", 10, "fault/many.py"),
         pytest_stage("system", "system", 20),
         pytest_stage("spec", "spec", 20),
         script_stage("fast-lab", 10, "spec/differential.py"),
-        pytest_stage("docs", "docs", 5),
-        pytest_stage("package", "package", 10),
-        engines_stage("engines", 12),
+        pytest_stage("docs", "docs", 10),
+        pytest_stage("package", "package", 15),
+        engines_stage("engines", 20),
         vm_stage("full-lab", 28),
         vm_stage("spec-vm", 15, "-m", "controller", "tests/spec"),
         Stage("attacks-vm", [[str(TOP / "tests" / "attacks" / "in-vm")]], 20, needs_root=True, machine=True),
@@ -234,7 +234,7 @@ def run_table(table, logs):
 def main():
     """Runs the table, or the stages that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fuzz-seconds", type=int, default=40)
+    parser.add_argument("--fuzz-seconds", type=int, default=60)
     parser.add_argument("--execs", metavar="SEQUENTIAL,PARALLEL",
                         help="how many of tests/system/test_exec_many.py (10000,1000)")
     parser.add_argument("--list", action="store_true", help="print the stages and exit")

@@ -91,7 +91,7 @@ def control(apart, hostile):
 
 def in_lab(directory, script, *words):
     """Runs a script of this directory in the fast laboratory, with DIRECTORY."""
-    done = subprocess.run([HERE.parent / "lab" / "fast", "--bind", directory, "--timeout", "300",
+    done = subprocess.run([HERE.parent / "lab" / "fast", "--bind", directory, "--timeout", "900",
                            "python3", HERE / script, *words], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False)
     if done.returncode == 125:

@@ -36,9 +36,9 @@ def zombies():
 
 
 def resident(pid):
-    """Kilobytes of memory."""
+    """Kilobytes of memory that the kernel cannot take away and bring back."""
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith("RssAnon"):
             return int(line.split()[1])
     raise AssertionError(line)
 
