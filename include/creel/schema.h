@@ -85,27 +85,32 @@ enum field_flags {
 
 struct schema;
 
+/* Small, since every start of the program relocates all rows. */
 struct field {
 	const char *key;
-	enum field_kind kind;
-	unsigned int flags;
-	size_t offset;
-	int64_t min;
-	int64_t max;
-	uint64_t umax;
-	const struct name_value *names; /* ends with a NULL name */
-	const struct schema *schema;
+	enum field_kind kind : 8;
+	unsigned int flags : 8;
+	unsigned int offset : 16;
+	/* What the kind needs. */
+	union {
+		struct {
+			int64_t min;
+			int64_t max;
+		};
+		uint64_t umax;
+		const struct name_value *names; /* ends with a NULL name */
+		const struct schema *schema;
+	};
 };
 
-#define SCHEMA_CHECKS_MAX 10
+typedef int schema_check(const void *object, const struct where *at, struct error *err);
 
 struct schema {
 	size_t size; /* of the struct */
 	const struct field *fields;
 	size_t n;
 	/* Rules inside this one object, in order; NULL ends them.  AT is the object's place. */
-	int (*checks[SCHEMA_CHECKS_MAX])(const void *object, const struct where *at,
-					 struct error *err);
+	schema_check *const *checks;
 };
 
 /* An offsetof() that does not compile unless the member has exactly the type that the row needs. */
@@ -190,8 +195,10 @@ struct schema {
 /* Behind the fields stand the rules, or NULL. */
 #define SCHEMA(type_, fields_, ...)                                                                \
 	{                                                                                          \
-		.size = sizeof(type_), .fields = (fields_), .n = ARRAY_SIZE(fields_), .checks = {  \
-			__VA_ARGS__                                                                \
+		.size = sizeof(type_), .fields = (fields_), .n = ARRAY_SIZE(fields_),              \
+		.checks = (schema_check *const[])                                                  \
+		{                                                                                  \
+			__VA_ARGS__, NULL                                                          \
 		}                                                                                  \
 	}
 

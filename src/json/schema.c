@@ -527,9 +527,8 @@ static int decode_object(const struct decoder *decoder, const struct schema *sch
 		return -1;
 	if (decoder->findings && (tree->type != JSON_OBJECT || lacks_value(schema, object)))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(schema->checks) && schema->checks[i]; i++)
-		if (schema->checks[i](object, at, err) < 0 &&
-		    findings_keep(decoder->findings, err) < 0)
+	for (schema_check *const *check = schema->checks; *check; check++)
+		if ((*check)(object, at, err) < 0 && findings_keep(decoder->findings, err) < 0)
 			return -1;
 	return 0;
 }
