@@ -23,7 +23,11 @@ versions()
 }
 
 stripped=()
-[ "$CREEL_LAB" = full ] || stripped=(--ulimit nofile=1000:1000 --ulimit nproc=1000:1000)
+unlimited=.
+if [ "$CREEL_LAB" = fast ]; then
+	stripped=(--ulimit nofile=1000:1000 --ulimit nproc=1000:1000)
+	unlimited='.process.rlimits = []'
+fi
 
 # from: a working container, with its name in $box
 from()

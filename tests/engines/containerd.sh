@@ -2,6 +2,7 @@
 # tries: 2  (ctr itself loses what a short process said about once in 300 times, with every runtime)
 
 export CONTAINERD_ADDRESS=/tmp/engines/containerd.sock
+config=config-v2.toml
 
 # Starts containerd.  With --uidmap, ctr forgets --runc-binary, and plain runc from PATH is run.
 daemon()
@@ -39,30 +40,35 @@ make_cni()
 	echo '{"cniVersion": "0.3.1", "name": "lab", "type": "lab"}' > /tmp/engines/cni/lab.conf
 }
 
-setup()
+# What the laboratory adds to the plugin's configuration, beside the file of share/.
+cri_config()
 {
-	make_cni
-	cat > /tmp/engines/containerd.toml <<-TOML
-		$(sed "s/SystemdCgroup = true/SystemdCgroup = $([ "$CREEL_LAB" = full ] && echo true || echo false)/" \
-			"$share/containerd/config-v2.toml")
+	cat <<-TOML
 		[plugins."io.containerd.grpc.v1.cri"]
 		  sandbox_image = "docker.io/library/pause:1"
-		  disable_apparmor = $([ "$CREEL_LAB" = full ] && echo false || echo true)
+		  disable_apparmor = $1
 		  restrict_oom_score_adj = true
-		  disable_cgroup = $([ "$CREEL_LAB" = full ] && echo false || echo true)
+		  disable_cgroup = $1
 		[plugins."io.containerd.grpc.v1.cri".cni]
 		  bin_dir = "/tmp/engines/cni"
 		  conf_dir = "/tmp/engines/cni"
 	TOML
+}
+
+setup()
+{
+	local full=true
+
+	[ "$CREEL_LAB" = full ] || full=false
+	make_cni
 	{
-		grep -v ^version /tmp/engines/containerd.toml
-	} > /tmp/engines/rest.toml
-	{
-		echo 'version = 2'
+		grep -m 1 ^version "$share/containerd/$config"
 		echo 'root = "/tmp/engines/root"'
 		echo 'state = "/run/containerd-test"'
 		printf '[grpc]\n  address = "%s"\n' "$CONTAINERD_ADDRESS"
-		cat /tmp/engines/rest.toml
+		grep -v ^version "$share/containerd/$config" |
+			sed "s/SystemdCgroup = true/SystemdCgroup = $full/"
+		cri_config "$([ $full = true ] && echo false || echo true)"
 	} > /tmp/engines/containerd.toml
 	daemon
 	ctr images import "$(make_image docker.io/library/box:1 "$(make_archive)" sh)"

@@ -60,6 +60,16 @@ state()
 	docker inspect --format "{{.State.$2}}" "$1"
 }
 
+# What containers are made of, whatever engine or runtime made it: processes, cgroups, mounts, namespaces, directories.
+there_is()
+{
+	echo "processes:" $(ps -e -o comm= | grep -Ecx 'containerd-shim.*|docker-init|creel|runc|touch')
+	echo "cgroups:" $(find /sys/fs/cgroup -type d -regex '.*[0-9a-f]\{64\}.*')
+	echo "mounts:" $(awk '{ print $5 }' /proc/self/mountinfo | grep -Ec '[0-9a-f]{64}|/netns/')
+	echo "network:" $(ls /run/docker/netns 2>/dev/null)
+	echo "tasks:" $(find /run/docker-main /run/creel -name '*[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]' -type d 2>/dev/null)
+}
+
 roots()
 {
 	ls /run/docker-*/runtime-runc/moby/ /run/docker-*/runtime-creel/moby/ 2>/dev/null | grep -v : | grep . || true

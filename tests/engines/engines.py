@@ -139,7 +139,8 @@ def main():
     install(options.runtime)
     shutil.copy(HERE / f"{options.engine}.sh", WORK / "engine.sh")
     tries = int(setting("tries") or 1)
-    cases = [case for case in read_cases(HERE / f"{options.engine}.cases", lab, options.chosen)
+    source = HERE / f"{setting('cases') or options.engine}.cases"
+    cases = [case for case in read_cases(source, lab, options.chosen)
              if re.search(options.only, case[0])]
     if options.failed_in:
         failed = {row["case"] for row in json.loads(pathlib.Path(options.failed_in).read_text())["rows"]

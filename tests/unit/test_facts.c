@@ -190,6 +190,46 @@ static void test_cgroup2_is_found_anywhere(void **state)
 		check_int(result, 0);
 }
 
+/* 99: we may not mount.  No securityfs is in this /sys, as where Podman starts a runtime in a user
+ * namespace: a profile can be set all the same, as that is done in /proc. */
+static int ask_with_apparmor_alone(void)
+{
+	const char *enabled = "/sys/module/apparmor/parameters/enabled";
+	struct error err = { 0 };
+	int procfs = procfs_open(&err);
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/sys", "tmpfs", 0, NULL) < 0)
+		return 99;
+	for (size_t i = 0; i < 3; i++) {
+		const char *const text[] = { NULL, "N\n", "Y\n" };
+		auto_arena arena = { 0 };
+		struct facts facts;
+
+		if (i == 1 &&
+		    (mkdir("/sys/module", 0755) < 0 || mkdir("/sys/module/apparmor", 0755) < 0 ||
+		     mkdir("/sys/module/apparmor/parameters", 0755) < 0 ||
+		     mknod(enabled, S_IFREG | 0644, 0) < 0))
+			return 99;
+		if (text[i] && !write_file(enabled, text[i]))
+			return 2;
+		if (facts_ask(&arena, procfs, &facts, &err) < 0)
+			return 3;
+		if (facts.apparmor != (i == 2))
+			return (int)(10 + i);
+	}
+	return 0;
+}
+
+static void test_apparmor_is_known_without_securityfs(void **state)
+{
+	int result = run_apart(ask_with_apparmor_alone);
+
+	(void)state;
+	if (result != 99)
+		check_int(result, 0);
+}
+
 static int ask_without_proc(void)
 {
 	auto_arena arena = { 0 };
@@ -240,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_facts_are_those_of_the_kernel),
 		cmocka_unit_test(test_user_namespaces_are_known),
 		cmocka_unit_test(test_cgroup2_is_found_anywhere),
+		cmocka_unit_test(test_apparmor_is_known_without_securityfs),
 		cmocka_unit_test(test_no_proc_is_an_error),
 		cmocka_unit_test(test_asking_is_cheap),
 	};

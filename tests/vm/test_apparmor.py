@@ -51,6 +51,15 @@ def test_init_is_confined(creel):
     assert creel.run_bundle(creel.bundle(*words, apparmorProfile="creel-lab-init")).code != 0
 
 
+def test_without_securityfs(creel):
+    # So Podman starts a runtime with --userns auto: something covers /sys/kernel.
+    creel.prefix = ["unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /sys/kernel; exec "$@"', "sh"]
+    result = creel.run_bundle(creel.bundle("/bin/probe", "read", CURRENT,
+                                           apparmorProfile="creel-lab-init"))
+    assert result.code == 0, str(result)
+    assert result.out.strip("\n\0") == "creel-lab-init (enforce)"
+
+
 @pytest.mark.parametrize("privileges", [True, False])
 def test_exec(creel, privileges):
     bundle = creel.bundle("/bin/probe", "sleep", apparmorProfile="creel-lab-init",
