@@ -140,8 +140,10 @@ def main():
     shutil.copy(HERE / f"{options.engine}.sh", WORK / "engine.sh")
     tries = int(setting("tries") or 1)
     source = HERE / f"{setting('cases') or options.engine}.cases"
-    cases = [case for case in read_cases(source, lab, options.chosen)
-             if re.search(options.only, case[0])]
+    # An engine that shares its cases with another says itself which of them it does where.
+    own = setting("short" if options.chosen else lab)
+    cases = [case for case in read_cases(source, lab, options.chosen and not own)
+             if re.search(options.only, case[0]) and re.search(own or "", case[0])]
     if options.failed_in:
         failed = {row["case"] for row in json.loads(pathlib.Path(options.failed_in).read_text())["rows"]
                   if not row["ok"]}
