@@ -309,12 +309,13 @@ def test_pid_file(creel, sleeper):
 
 def test_pid_file_of_run(creel):
     file = creel.directory / "pid"
-    bundle = creel.shell("sleep 0.2; exit 5")
+    bundle = creel.shell("until test -e /go; do sleep 0.05; done; exit 5")
     name = creel.id()
     with creel.spawn("run", "--pid-file", file, "--bundle", bundle.path, name) as run:
         wait_until(file.exists, "the pid file")
         assert re.fullmatch(rb"[1-9][0-9]*", file.read_bytes()), "it appears complete"
         assert is_alive(int(file.read_text()))
+        (bundle.rootfs / "go").touch()
         assert run.wait().code == 5
 
 
