@@ -669,6 +669,8 @@ def test_stopped_user_manager(user):
 
 def test_many_at_once(creel, record_property):
     """MANY containers are made by as many processes at once, and deleted so, through a reload."""
+    # systemd answers one after the other, which takes an emulated machine longer than anybody waits.
+    creel.options = ["--timeout", "120s"]
     bundle = creel.bundle(*SLEEP)
     names = [creel.id("m") for _ in range(MANY)]
     mounts = pathlib.Path("/proc/self/mountinfo").read_text()
