@@ -38,6 +38,7 @@ struct relay {
 	size_t at_once;	  /* so much may be written without waiting, when TO is ready */
 	bool closed;	  /* nothing more will be read */
 	bool broken;	  /* nobody reads any more */
+	int errnum;	  /* why bytes were lost, unless their reader just went away */
 	bool is_socket;	  /* TO */
 	bool never_waits; /* FROM, when there is nothing */
 	char *buffer;	  /* of RELAY_SIZE bytes */
@@ -149,9 +150,13 @@ static void relay_read(struct relay *relay)
 		ssize_t n = read(relay->from, relay->buffer + relay->end, RELAY_SIZE - relay->end);
 
 		if (n <= 0) {
+			int errnum = n < 0 ? errno : 0;
+
+			if (errnum == EINTR || errnum == EAGAIN)
+				return;
 			/* EIO: the last process of the terminal closed it. */
-			if (n == 0 || (errno != EINTR && errno != EAGAIN))
-				relay->closed = true;
+			relay->errnum = errnum == EIO ? 0 : errnum;
+			relay->closed = true;
 			return;
 		}
 		relay->end += (size_t)n;
@@ -170,8 +175,14 @@ static void relay_write(struct relay *relay)
 				: write(relay->to, bytes, most);
 
 		if (n < 0) {
-			if (errno == EINTR || errno == EAGAIN)
+			int errnum = errno;
+
+			if (errnum == EINTR || errnum == EAGAIN)
 				return;
+			/* A pipe or a terminal without another side; a file that takes no more is
+			 * another matter. */
+			if (errnum != EPIPE && errnum != ECONNRESET && !isatty(relay->to))
+				relay->errnum = errnum;
 			relay->closed = relay->broken = true;
 			relay->start = relay->end;
 		} else {
@@ -242,10 +253,14 @@ static void drain(const struct monitor *monitor, struct relay *down)
 		struct pollfd fds[3] = { [2] = { .fd = monitor->signals, .events = POLLIN } };
 
 		relay_watch(down, &fds[0], &fds[1]);
+
+		int ready = poll(fds, 3, has_bytes(down) ? -1 : 0);
+
+		if (ready < 0 && errno == EINTR)
+			continue;
 		/* 0: other processes of the container still hold the terminal open, but nothing is
 		 * in it. */
-		if (poll(fds, 3, has_bytes(down) ? -1 : 0) <= 0 ||
-		    (fds[2].revents && is_told_to_end(monitor)))
+		if (ready <= 0 || (fds[2].revents && is_told_to_end(monitor)))
 			return;
 		relay_move(down, &fds[0], &fds[1]);
 	}
@@ -365,6 +380,8 @@ static int watch_terminal(struct monitor *monitor, struct error *err)
 	result = loop(monitor, &up, &down, raw, err);
 	if (raw)
 		terminal_restore(STDIN_FILENO, &saved);
+	if (result == 0 && down.errnum)
+		return error_system(err, down.errnum, "cannot pass on what the container wrote");
 	return result;
 }
 

@@ -1,5 +1,6 @@
 """A state root that dies: it is a FUSE filesystem, written out here by the kernel's protocol (linux/fuse.h), that at the N-th request
-of a command loses its server, fails or fills up.  The command ends; and when the filesystem is back, one `delete --force` cleans up.
+of a command loses its server, fails or fills up.  The command ends; or the server stops before it reads the request, and the
+command can be killed.  The container is unharmed; and when the filesystem is back, one `delete --force` cleans up.
 Or the power is cut there: no process is left and of what was not synced only the names, and the same holds."""
 
 import argparse
@@ -8,6 +9,8 @@ import errno
 import json
 import mmap
 import os
+import pathlib
+import re
 import signal
 import stat
 import struct
@@ -22,6 +25,7 @@ FSYNCDIR, CREATE, INTERRUPT, BATCH_FORGET, RENAME2 = 30, 35, 36, 42, 45
 SILENT = (FORGET, BATCH_FORGET, INTERRUPT)
 NEEDS_ROOM = (MKNOD, MKDIR, SYMLINK, CREATE, WRITE)
 NEVER = (1 << 64) - 1
+STOPS = 4       # of KINDS
 
 
 class Server:
@@ -169,12 +173,17 @@ class Server:
             os._exit(0)
         if kind == 1:
             raise OSError(errno.EIO, "")
+        if kind == STOPS:
+            return
         if opcode in NEEDS_ROOM:
             raise OSError(errno.ENOSPC, "")
 
     def serve(self, device):
         """Answers until the mount is gone."""
         while True:
+            seen, fatal, kind = struct.unpack_from("QQI", self.plan)
+            if kind == STOPS and seen + 1 >= fatal:
+                os.kill(os.getpid(), signal.SIGSTOP)
             request = os.read(device, 1 << 18)
             _, opcode, unique, node = struct.unpack_from("IIQQ", request)
             if opcode in SILENT:
@@ -192,8 +201,12 @@ class Server:
                 os.write(device, struct.pack("IiQ", 16 + len(data), error, unique) + data)
 
 
-KINDS = ("dies", "fails", "fills up", "power cut")
+KINDS = ("dies", "fails", "fills up", "power cut", "stops")
 OPERATIONS = ("create", "run", "start", "exec", "update", "pause", "kill", "delete", "delete-force")
+
+
+# A container that they are for lives on when they are killed.
+UNHARMED = ("exec", "update", "pause")
 
 
 class Dying(sweep.Worker):
@@ -241,6 +254,61 @@ class Dying(sweep.Worker):
             if (self.host.cgroup / name).is_dir():
                 hosts.remove_cgroups(self.host.cgroup / name)
 
+    def is_stopped(self):
+        """Whether the server is."""
+        pid, status = os.waitpid(self.server, os.WNOHANG | os.WUNTRACED)
+        return pid == self.server and os.WIFSTOPPED(status)
+
+    def kill_waiting(self, words):
+        """Runs a command until it waits for the server that has stopped, and kills it: its exit code, or None when that hangs; where
+        the kernel kept it for all that; and the processes of the container that were harmed."""
+        before = self.host.processes()
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            process = self.popen(self.command(words), out, err)
+        self.wait(lambda: self.is_stopped() or process.poll() is not None, sweep.DEADLINE)
+        if process.poll() is None:
+            # It is in the kernel, or will be there when it sends the next request.
+            process.kill()
+        code = hosts.wait_as_init(process, 0.2)
+        kept = self.waits_forced(process.pid) if code is None else None
+        if code is None and not kept:
+            code = hosts.wait_as_init(process, sweep.DEADLINE)
+        harmed = before - self.host.processes()
+        self.set_fault(NEVER)
+        os.kill(self.server, signal.SIGCONT)
+        return hosts.wait_as_init(process, sweep.DEADLINE) if kept else code, kept, sorted(harmed)
+
+    @staticmethod
+    def waits_forced(pid):
+        """The place in the kernel where a process waits that not even SIGKILL ends: to close a file is a request that FUSE forces,
+        fs/fuse/dev.c: request_wait_answer()."""
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            place = pathlib.Path(f"/proc/{pid}/wchan").read_text()
+            return place if status == "D" and re.search(r"fuse|request_wait_answer", place) else None
+        return None
+
+    def stop_one(self, op, n):
+        """The server stops before the N-th request of an operation: the verdict and why."""
+        need, _, _ = sweep.OPERATIONS[op]
+        self.kept = None
+        self.prepare("plain", need)
+        self.set_fault(n, STOPS)
+        code, kept, harmed = self.kill_waiting(self.words_of("plain", op))
+        answers = [self.run("state", "ID"), self.run("list")]
+        leak = self.delete()
+        if code is None or None in answers:
+            return "HANG", f"it cannot be killed, or {answers}"
+        if leak or self.delete_code != 0:
+            return "LEAK", leak or f"delete --force gave {self.delete_code}"
+        if any(answer not in (0, 1) for answer in answers):
+            return "CRASH", f"state and list gave {answers}"
+        if harmed and op in UNHARMED:
+            return "WRONG", f"the container was harmed: {harmed}"
+        if kept:
+            return "accepted", f"it waited in {kept} until the server went on"
+        return ("clean" if code == -signal.SIGKILL else "not reached"), ""
+
     def one(self, op, n, kind):
         """One operation whose N-th request is fatal: the verdict, why, and how many requests there were."""
         need, words, _ = sweep.OPERATIONS[op]
@@ -280,8 +348,8 @@ class Dying(sweep.Worker):
                 if verdict != "unaffected":
                     raise sweep.Lost(f"{op} on a healthy filesystem: {verdict} {why}")
                 for kind, name in enumerate(KINDS):
-                    for n in range(1 + kind, seen + 1, max(1, seen // 7) if self.options.quick else 1):
-                        verdict, why, _ = self.one(op, n, kind)
+                    for n in range(1 + kind % 4, seen + 1, max(1, seen // 7) if self.options.quick else 1):
+                        verdict, why = self.stop_one(op, n) if kind == STOPS else self.one(op, n, kind)[:2]
                         write({"op": op, "at": f"request {n} of {seen}", "path": name, "verdict": verdict, "why": why})
         except sweep.Lost as lost:
             write({"op": "", "verdict": "LOST", "why": str(lost)})

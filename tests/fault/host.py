@@ -1,6 +1,7 @@
 """What a command could leave behind, seen from process 1 of namespaces of our own; and the room that such a process makes for
 itself: a tmpfs for bundles and state, and a cgroup that everything is below."""
 
+import collections
 import contextlib
 import ctypes
 import os
@@ -9,15 +10,21 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS / "support"))
 
+import bpf  # noqa: E402
 import bundles  # noqa: E402
 
 SETTLE = 20.0       # seconds that what is dying gets
+PR_SET_CHILD_SUBREAPER = 36
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc",
            "--uts", "--propagation", "private"]
+# systemd is told pids, so that they must be its own.
+UNSHARE_SYSTEMD = ["unshare", "--mount", "--ipc", "--uts", "--propagation", "private"]
+UNITS = pathlib.Path("/run/systemd/transient")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 
 
@@ -53,15 +60,10 @@ def remove_cgroups(top):
         time.sleep(0.02)
 
 
-def bpf_programs():
-    """How many BPF programs this kernel holds (BPF_PROG_GET_NEXT_ID), or None where that may not be asked."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    attr = (ctypes.c_uint32 * 16)()
-    n = 0
-    while libc.syscall(321, 11, attr, ctypes.sizeof(attr)) == 0:
-        n += 1
-        attr[0] = attr[1]
-    return n if ctypes.get_errno() == 2 else None
+def _prctl(option, value):
+    """prctl(2)."""
+    if ctypes.CDLL(None).prctl(option, value, 0, 0, 0) != 0:
+        raise SystemExit(f"prctl {option} failed")
 
 
 def reap():
@@ -97,8 +99,17 @@ class Host:
         self.directory.mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "fault", self.directory], check=True)
         self.root = self.directory / "state"
+        self.number = zlib.crc32(self.name.encode())
+        self.bpf = bpf.Watch()
         self.cgroup = cgroup_top() / f"creel-fault-{name}"
         self.cgroup.mkdir()
+        # Where units are; or where nothing may be left either, and that is ours alone.
+        self.has_systemd = os.getpid() != 1
+        if self.has_systemd:
+            _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        else:
+            for path in ("/run", "/dev/shm"):
+                subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "fault", path], check=True)
         self.holder = None      # of a pid namespace that containers join
         self.own = {kind: os.stat(f"/proc/self/ns/{kind}").st_ino for kind in NAMESPACES}
 
@@ -106,22 +117,53 @@ class Host:
         remove_cgroups(self.cgroup)
 
     def processes(self):
-        """Living processes but for this one and the holder with its child, as a set of (pid, name)."""
-        found = set()
+        """Living processes but for this one and the holder with its child, as a set of (pid, name); where others live, too, those
+        that descend from this one, which orphans come to."""
+        seen, parents = {}, {}
         for entry in os.listdir("/proc"):
-            if not entry.isdigit() or entry == "1":
+            if not entry.isdigit() or int(entry) == os.getpid():
                 continue
             with contextlib.suppress(OSError):
                 text = pathlib.Path(f"/proc/{entry}/stat").read_text()
                 name, _, rest = text.partition("(")[2].rpartition(")")
                 state, parent = rest.split()[:2]
+                parents[int(entry)] = int(parent)
                 if state not in "ZX" and self.holder not in (int(entry), int(parent)):
-                    found.add((int(entry), name))
+                    seen[int(entry)] = name
+
+        def is_ours(pid):
+            while pid in parents:
+                pid = parents[pid]
+            return pid == os.getpid()
+        return {(pid, name) for pid, name in seen.items() if not self.has_systemd or is_ours(pid)}
+
+    @staticmethod
+    def mounts():
+        """All mounts, as (what is mounted and how, where).  The place is no part of what is compared: it changes when others
+        rename a directory above it.  So those that are alike are counted."""
+        times, found = collections.Counter(), []
+        for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+            _, _, _, root, place, *how = line.split(" ")
+            mount = " ".join([root, *how])
+            times[mount] += 1
+            found.append((f"{mount} ({times[mount]})", place.replace("\\040", " ")))
         return found
+
+    def cgroups(self):
+        """The paths of ours."""
+        found = {path for path, _, _ in os.walk(self.cgroup)}
+        if self.has_systemd:
+            found |= {path for path, _, _ in os.walk(cgroup_top() / "system.slice") if self.name in path}
+        return found
+
+    def units(self):
+        """The transient units that systemd has, by the files that it keeps as long."""
+        if not self.has_systemd or not UNITS.is_dir():
+            return set()
+        return {name for name in os.listdir(UNITS) if self.name in name}
 
     def take(self):
         """Everything, as a dict from kind to set."""
-        mounts = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
         unix = pathlib.Path("/proc/net/unix").read_text().splitlines()[1:]
         keys = pathlib.Path("/proc/keys").read_text()
         files = set()
@@ -130,10 +172,14 @@ class Host:
                 directories.remove("rootfs")
             files.update(os.path.join(path, name) for name in names + directories
                          if not name.startswith("out"))
+        for path in () if self.has_systemd else ("/run", "/dev/shm"):
+            files.update(os.path.join(path, name) for name in os.listdir(path))
         return {
             "process": self.processes(),
-            "cgroup": {path for path, _, _ in os.walk(self.cgroup)},
-            "mount": {line.split(" ", 3)[3] for line in mounts},
+            "cgroup": self.cgroups(),
+            "unit": self.units(),
+            "bpf": self.bpf.take(),
+            "mount": {mount for mount, _ in self.mounts()},
             "file": {path for path in files if "/.cache" not in path},
             "socket": {" ".join(line.split()[7:]) for line in unix},
             # By their names: what is dead stays in the list until the kernel collects it.
@@ -161,87 +207,16 @@ class Host:
         for pid, _ in self.processes() - before["process"]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        # The fields are "root point options ...".
-        for line in self.take()["mount"] - before["mount"]:
-            subprocess.run(["umount", "-l", line.split()[1].replace("\\040", " ")], check=False, stderr=subprocess.DEVNULL)
-        for path in sorted({path for path, _, _ in os.walk(self.cgroup)} - before["cgroup"]):
+        for mount, place in self.mounts():
+            if mount not in before["mount"]:
+                subprocess.run(["umount", "-l", place], check=False, stderr=subprocess.DEVNULL)
+        for name in self.units() - before["unit"]:
+            subprocess.run(["systemctl", "stop", name], check=False, stderr=subprocess.DEVNULL)
+        for path in sorted(self.cgroups() - before["cgroup"]):
             remove_cgroups(pathlib.Path(path))
         for path in sorted(self.take()["file"] - before["file"], reverse=True):
             with contextlib.suppress(OSError):
                 (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
-        subprocess.run(["rm", "-rf", self.root / self.name], check=False, stderr=subprocess.DEVNULL)
+        for root in (self.root, *self.directory.glob("state-*")):
+            subprocess.run(["rm", "-rf", root / self.name], check=False, stderr=subprocess.DEVNULL)
         reap()
-
-
-SECCOMP = {
-    "defaultAction": "SCMP_ACT_ALLOW",
-    "architectures": ["SCMP_ARCH_X86_64"],
-    "syscalls": [{"names": ["mount", "umount2"], "action": "SCMP_ACT_ERRNO"}],
-}
-
-
-def spec_plain(host, runtime):
-    """What an engine writes for a root container: all namespaces but user and time, a filter, a limit."""
-    spec = bundles.default_spec()
-    spec["linux"]["cgroupsPath"] = f"/{host.cgroup.name}/pod/{host.name}"
-    spec["linux"]["seccomp"] = SECCOMP
-    if "hugetlb" in (cgroup_top() / "cgroup.controllers").read_text():
-        spec["linux"]["resources"]["hugepageLimits"] = [{"pageSize": "2MB", "limit": 1 << 22}]
-    return spec
-
-
-def spec_rich(host, runtime):
-    """User and time namespace, hooks of every kind, a bind mount, another user, early seccomp."""
-    spec = bundles.default_spec(userns=True)
-    spec["linux"]["cgroupsPath"] = f"/{host.cgroup.name}/{host.name}"
-    spec["linux"]["seccomp"] = SECCOMP
-    spec["process"]["noNewPrivileges"] = False
-    spec["process"]["user"] = {"uid": 7, "gid": 8, "additionalGids": [9]}
-    spec["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}
-    if runtime == "creel":
-        spec["linux"]["namespaces"].append({"type": "time"})
-        spec["linux"]["timeOffsets"] = {"monotonic": {"secs": 86400, "nanosecs": 0}}
-    source = host.directory / "volume"
-    source.mkdir(exist_ok=True)
-    spec["mounts"].append({"destination": "/mnt", "type": "bind", "source": str(source),
-                           "options": ["bind", "ro", "nosuid"]})
-    true = str(host.directory / "true")
-    subprocess.run(["cp", "/bin/true", true], check=True)
-    spec["hooks"] = {kind: [{"path": true}] for kind in
-                     ("createRuntime", "createContainer", "poststart", "poststop")}
-    spec["hooks"]["startContainer"] = [{"path": "/bin/probe", "args": ["probe", "true"]}]
-    return spec
-
-
-def spec_joined(host, runtime):
-    """The pid namespace of another: the init is born there late, and ends no others."""
-    spec = spec_plain(host, runtime)
-    if not host.holder:
-        host.holder = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "infinity"]).pid
-        children = pathlib.Path(f"/proc/{host.holder}/task/{host.holder}/children")
-        while not children.read_text():
-            time.sleep(0.001)
-        # The child has still to execute its program.
-        while pathlib.Path(f"/proc/{children.read_text().strip()}/comm").read_text() != "sleep\n":
-            time.sleep(0.001)
-    for namespace in spec["linux"]["namespaces"]:
-        if namespace["type"] == "pid":
-            namespace["path"] = f"/proc/{host.holder}/ns/pid_for_children"
-    return spec
-
-
-SPECS = {"plain": spec_plain, "rich": spec_rich, "joined": spec_joined}
-
-
-def make_bundle(host, name, runtime, probe, args):
-    """A bundle of the configuration NAME whose program is ARGS; returns its path."""
-    spec = SPECS[name](host, runtime)
-    spec["process"]["args"] = list(args)
-    owner = 100000 if name == "rich" else 0
-    rootfs = host.directory / f"root-{name}" / "rootfs"
-    if not rootfs.exists():
-        bundles.make_rootfs(rootfs, {"/bin/probe": probe}, owner)
-        for path in (rootfs.parent, rootfs):
-            path.chmod(0o755)
-    return bundles.make_bundle(host.directory / f"bundle-{name}-{args[1] if len(args) > 1 else 'all'}",
-                               spec, rootfs)

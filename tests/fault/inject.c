@@ -4,7 +4,7 @@
  *role, the call's number, and how often that process made it.  It records all keys, or fails,
  *shortens, delays or kills at one of them.  x86-64 only.
  *
- *	inject --out FILE [--attach PID] [--at ROLE:NR:K ACTION] -- COMMAND...
+ *	inject --out FILE [--user UID] [--attach PID] [--at ROLE:NR:K ACTION] -- COMMAND...
  *
  * ACTION: errno NUMBER | short | delay MILLISECONDS | kill-before | kill-after
  * Roles: P is the command, I what it made with namespaces or as a sibling, Cn its n-th other child;
@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -62,6 +63,7 @@ struct tracer {
 	struct call *calls;
 	size_t calls_n;
 	unsigned int children;
+	uid_t user; /* that the command is executed as; 0: ours */
 	pid_t root;
 	int root_status;     /* -1: it runs */
 	const char *program; /* a child that executes it again is still followed */
@@ -69,6 +71,7 @@ struct tracer {
 	struct call at;
 	int number; /* errno or milliseconds */
 	bool hit;
+	struct call found; /* what was hit */
 	FILE *out;
 };
 
@@ -238,6 +241,7 @@ static void at_call(struct tracer *tracer, struct tracee *tracee)
 		tracee->chosen = is_chosen(tracer, call);
 		if (tracee->chosen) {
 			tracer->hit = true;
+			tracer->found = *call;
 			change_entry(tracer, tracee);
 		}
 	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
@@ -451,6 +455,10 @@ static void start(struct tracer *tracer, char **argv)
 		sigemptyset(&none);
 		raise(SIGSTOP);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		if (tracer->user && (setgroups(0, NULL) < 0 ||
+				     setresgid(tracer->user, tracer->user, tracer->user) < 0 ||
+				     setresuid(tracer->user, tracer->user, tracer->user) < 0))
+			_exit(127);
 		execvp(argv[0], argv);
 		_exit(127);
 	}
@@ -501,7 +509,7 @@ static void write_report(struct tracer *tracer)
 				call->k, call->result, call->path[0] ? call->path : "-");
 		}
 	if (tracer->hit)
-		fprintf(tracer->out, "hit\n");
+		fprintf(tracer->out, "hit %s\n", tracer->found.path[0] ? tracer->found.path : "-");
 	if (WIFSIGNALED(tracer->root_status))
 		fprintf(tracer->out, "signal %d\n", WTERMSIG(tracer->root_status));
 	else
@@ -521,14 +529,16 @@ int main(int argc, char **argv)
 			tracer.out = fopen(argv[i + 1], "we");
 		else if (!strcmp(argv[i], "--attach"))
 			waiting = (pid_t)atoi(argv[i + 1]);
+		else if (!strcmp(argv[i], "--user"))
+			tracer.user = (uid_t)atoi(argv[i + 1]);
 		else if (!strcmp(argv[i], "--deadline"))
 			deadline_ms = atoi(argv[i + 1]);
 		else if (!strcmp(argv[i], "--at") && i + 2 < argc)
 			parse_action(&tracer, argv[i + 1], argv[i + 2]), i++;
 	}
 	if (i + 1 >= argc || !tracer.out)
-		die("usage: inject --out FILE [--attach PID] [--at ROLE:NR:K ACTION] -- "
-		    "COMMAND...");
+		die("usage: inject --out FILE [--user UID] [--attach PID] [--at ROLE:NR:K ACTION] "
+		    "-- COMMAND...");
 	tracer.program = strrchr(argv[i + 1], '/') ? strrchr(argv[i + 1], '/') + 1 : argv[i + 1];
 	tracer.calls = calloc(CALLS_MAX, sizeof(*tracer.calls));
 	sigemptyset(&set);

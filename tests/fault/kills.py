@@ -5,7 +5,6 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import time
 
 import host as hosts
@@ -17,10 +16,9 @@ class Kills(sweep.Worker):
 
     def start(self, config, op):
         """Starts OP; its process."""
-        _, words, _ = sweep.OPERATIONS[op]
-        words = [self.bundle(config) if w == "BUNDLE" else str(self.limits) if w == "LIMITS" else w for w in words]
+        self.on_terminal(op)
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            return subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            return self.popen(self.command(self.words_of(config, op)), out, err, self.config.user)
 
     def make_ready(self, config, op):
         self.kept = None
@@ -63,8 +61,10 @@ class Kills(sweep.Worker):
         if code is None:
             process.kill()
             process.wait()
+        mode = self.caller.changed() if self.caller and hit != "P" else []
+        self.on_terminal(None)
         answers = [self.run("state", "ID"), self.run("list")]
-        leak = self.delete()
+        leak = self.delete() + mode
         at = f"{hit} after {delay * 1000:.1f} ms"
         if code is None or None in answers:
             return at, "HANG", f"{code} {answers}"
@@ -104,13 +104,8 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--until", type=float)
     parser.add_argument("--settle-kept", action="store_false")
-    parser.add_argument("--configs", type=lambda text: text.split(","), default=list(hosts.SPECS))
-    parser.add_argument("--operations", type=lambda text: text.split(","), default=list(sweep.OPERATIONS))
-    worker = Kills(parser.parse_args())
-    try:
-        worker.main()
-    finally:
-        worker.host.close()
+    sweep.add_choices(parser)
+    sweep.run_worker(Kills, parser.parse_args())
 
 
 if __name__ == "__main__":

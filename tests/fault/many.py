@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 
+import configs
 import host as hosts
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -69,7 +70,7 @@ class Many:
 
     def bundle(self, name, *args):
         """A bundle of its own, so that each has a cgroup of its own."""
-        spec = hosts.spec_plain(self.host, "creel")
+        spec = configs.spec_plain(self.host, "creel")
         spec["linux"]["cgroupsPath"] = f"/{self.host.cgroup.name}/{name}"
         spec["process"]["args"] = ["/bin/probe", *args]
         rootfs = self.host.directory / "rootfs"

@@ -5,10 +5,8 @@ import argparse
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 
-import host as hosts
 import sweep
 
 
@@ -26,27 +24,26 @@ class Steps(sweep.Worker):
         subprocess.run(["mount", "--bind", pathlib.Path(options.faults).resolve().parent, build], check=True)
         subprocess.run(["mount", "-o", "remount,bind,ro", build], check=True)
         self.runtime = str(build / pathlib.Path(options.faults).name)
-        self.list = self.host.directory / "out.list"
-        # Not compared: the host's directory is.
-        self.images = pathlib.Path(options.results).parent / f"images-{options.share}"
+        # Whoever calls makes files here.
+        self.list = self.host.directory / "out.d" / "out.list"
+        self.list.parent.mkdir()
+        self.list.parent.chmod(0o777)
 
     def commands(self, op, config):
         """The commands of an operation whose rows fail, in order."""
-        bundle, pid_file = self.bundle(config), str(self.host.directory / "out.pid")
-        return {
-            "create": [("create", "--bundle", bundle, "ID"), ("start", "ID")],
-            "run": [("run", "--bundle", bundle, "ID")],
-            # P has nothing to do for the process; P meets it, sets limits and writes a file.
-            "exec": [("exec", "ID", "/bin/probe", "true")],
-            "exec-attended": [("exec", "--pid-file", pid_file, "ID", "/bin/probe", "true")],
-            "restore": [("restore", "--detach", "--image-path", str(self.images), "--bundle",
-                         self.bundle(config, "sleep"), "ID")],
-        }[op]
+        pid_file = str(self.list.with_name("out.pid"))
+        if op == "exec-attended":
+            words = self.words_of(config, "exec")
+            return [[words[0], "--pid-file", pid_file, *words[1:], "true"]]
+        # P has nothing to do for the process of `exec`; of the other it meets it, sets limits and writes a file.
+        return {"create": [self.words_of(config, "create"), ["start", "ID"]], "run": [self.words_of(config, "run-foreground")],
+                "exec": [[*self.words_of(config, "exec"), "true"]], "restore": [self.words_of(config, "restore")]}[op]
 
     def make_ready(self, op, config):
-        """The container that an exec needs."""
-        if op.startswith("exec"):
-            self.run("run", "--detach", "--bundle", self.bundle(config, "sleep"), "ID", check=True)
+        """The container that an exec needs, and the terminal that a command is called on."""
+        self.kept = None
+        self.prepare(config, "running" if op.startswith("exec") else None)
+        self.on_terminal({"run": "run-foreground", "exec-attended": "exec"}.get(op, op))
 
     def try_one(self, op, config, fail=None):
         """Runs the commands until one fails: the exit codes."""
@@ -68,12 +65,15 @@ class Steps(sweep.Worker):
 
     def come_by(self):
         """The rows that were come by, each once."""
-        return list(dict.fromkeys(self.list.read_bytes().split(b"\0")[0].decode().splitlines()))
+        # Behind the text its size stands; and who was killed before it wrote its line leaves a hole.
+        lines = self.list.read_bytes()[:-8].replace(b"\0", b"\n").decode().splitlines()
+        return list(dict.fromkeys(line for line in lines if line))
 
     def rows(self, op, config):
         """Every point that is come by when nothing fails."""
         self.make_ready(op, config)
         codes = self.try_one(op, config)
+        self.on_terminal(None)
         silent = op not in ("create", "run")
         if any(codes) or not silent and self.output() is None and not self.wait(lambda: self.output() is not None):
             raise sweep.Lost(f"{config} {op} does not work without a fault: {codes} {self.err.read_text()}")
@@ -86,6 +86,8 @@ class Steps(sweep.Worker):
         self.make_ready(op, config)
         before = self.host.take() if op.startswith("exec") else self.empty
         codes = self.try_one(op, config, row)
+        mode = self.caller.changed() if self.caller else []
+        self.on_terminal(None)
         step = row.partition(":")[2]
         error = self.err.read_text(errors="replace").strip()
         if row not in self.come_by():
@@ -93,8 +95,9 @@ class Steps(sweep.Worker):
             return "LOST", "the row was not come by", error
         failed = next((code for code in codes if code != 0), 0)
         # What a failed command leaves is nothing, even before delete is asked.
+        self.console.drop()
         left = self.host.difference(before) if op != "create" or codes[0] else []
-        leak = self.delete()
+        leak = self.delete() + mode
         if None in codes:
             return "HANG", str(codes), error
         if leak:
@@ -110,27 +113,10 @@ class Steps(sweep.Worker):
             return "WRONG", "the error does not name the step", error
         return "failed clean", "", error
 
-    def save(self, config):
-        """Images of a container: what a restore needs."""
-        shutil.rmtree(self.images, ignore_errors=True)
-        self.run("run", "--detach", "--bundle", self.bundle(config, "sleep"), "ID", check=True)
-        self.run("checkpoint", "--image-path", str(self.images), "ID", check=True)
-        leak = self.delete()
-        if leak:
-            raise sweep.Lost(f"a checkpoint leaves {leak}")
-
     def main(self):
-        for config in self.options.configs:
-            self.bundle(config)
-            self.run("run", "--bundle", self.bundle(config), "ID", check=True)
-        hosts.reap()
-        for config in self.options.configs:
-            self.bundle(config, "sleep")
-        self.empty = self.host.take()
+        self.warm_up()
         with open(self.options.results, "w", encoding="utf-8") as results:
             for config in self.options.configs:
-                if "restore" in self.options.operations:
-                    self.save(config)
                 for op in self.options.operations:
                     for row in self.rows(op, config)[self.options.share::self.options.shares]:
                         verdict, why, error = self.judge_row(op, config, row)
@@ -146,16 +132,9 @@ def main():
     parser.add_argument("--share", type=int, default=0)
     parser.add_argument("--shares", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--configs", type=lambda text: text.split(","), default=list(hosts.SPECS))
-    parser.add_argument("--operations", type=lambda text: text.split(","), default=OPERATIONS, help="restore needs CRIU")
-    parser.add_argument("--patience", type=float, default=sweep.DEADLINE, help="seconds; a command may take three times as long")
-    options = parser.parse_args()
-    sweep.DEADLINE = options.patience
-    worker = Steps(options)
-    try:
-        worker.main()
-    finally:
-        worker.host.close()
+    sweep.add_choices(parser)
+    parser.set_defaults(operations=OPERATIONS)
+    sweep.run_worker(Steps, parser.parse_args())
 
 
 if __name__ == "__main__":

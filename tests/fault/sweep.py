@@ -3,17 +3,21 @@ for every fault and every kill of its share, and compares the container and the 
 
 import argparse
 import collections
+import fcntl
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import termios
 import time
 
+import configs
+import console
 import faults
 import host as hosts
 
-UPDATED = str(1 << 23)
 DEADLINE = 20.0
 
 # The container that an operation needs, its words, and whether the container serves for the next run too.
@@ -31,13 +35,23 @@ OPERATIONS = {
     "kill": ("running", ["kill", "ID", "KILL"], False),
     "delete": ("stopped", ["delete", "ID"], False),
     "delete-force": ("running", ["delete", "--force", "ID"], False),
+    # With CRIU, so only where they are asked for.
+    "checkpoint": ("running", ["checkpoint", "--image-path", "IMAGES", "ID"], False),
+    "restore": (None, ["restore", "--detach", "--image-path", "IMAGES", "--bundle", "SLEEPING", "ID"], False),
 }
+# With a terminal: those that wait have their caller's, the others send theirs to an engine.
+ON_TERMINAL = {"run-foreground": [], "exec": ["--tty"], "exec-detached": ["--tty", "--console-socket", "SOCKET"],
+               "create": ["--console-socket", "SOCKET"], "run": ["--console-socket", "SOCKET"]}
 
 
 def operations_of(config, options):
-    """The operations to try; where only the birth differs, those that have one or undo it."""
-    births = ("create", "run", "start", "exec", "kill", "delete-force")
-    return [op for op in options.operations if config != "joined" or op in births]
+    """The operations to try."""
+    return configs.CONFIGS[config].operations(options.operations, options.quick)
+
+
+def asked(names):
+    """Those of OPERATIONS that are tried unless others are named."""
+    return [op for op in names if op not in configs.WITH_CRIU]
 
 
 class Lost(Exception):
@@ -72,25 +86,80 @@ class Worker:
         self.err = self.host.directory / "out.err"
         self.report = self.host.directory / "out.report"
         self.limits = self.host.directory / "limits.json"
-        self.limits.write_text(json.dumps(
-            {"hugepageLimits": [{"pageSize": "2MB", "limit": int(UPDATED)}]}))
+        # Not compared, and not there for an image to be larger than a tmpfs.
+        self.images = pathlib.Path(options.results).parent / f"images-{options.token}-{options.share}"
+        self.console = console.Console(self.host.directory / "out.socket")
+        self.caller = None
         names = json.loads(pathlib.Path(options.inject).with_name("syscalls.json").read_text())
         self.names = {int(number): name for number, name in names.items()}
         self.numbers = {name: number for number, name in self.names.items()}
         self.bundles, self.kept, self.stable = {}, None, {}
         self.host.root.mkdir()
+        self.use("plain")
+
+    # Who calls, and how
+
+    def use(self, name):
+        """From now on commands are for the configuration NAME: as its user, on its state root."""
+        self.config = configs.CONFIGS[name]
+        self.limits.write_text(json.dumps(self.config.limit.resources))
+        self.root = self.host.root
+        if self.config.user is None:
+            return
+        self.root = self.host.directory / f"state-{name}"
+        if not self.root.is_dir():
+            self.root.mkdir(mode=0o700)
+            os.chown(self.root, self.config.user, self.config.user)
+            # The user's cgroup, where its commands are: it may move what it makes.
+            (self.host.cgroup / "commands").mkdir()
+            for path in (self.host.cgroup, self.host.cgroup / "commands"):
+                for file in ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
+                    os.chown(path / file, self.config.user, self.config.user)
+
+    def enter(self, user):
+        """In a child: what its caller has given it."""
+        if self.config.user is not None:
+            (self.host.cgroup / "commands" / "cgroup.procs").write_text("0")
+        if self.caller:
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        if user is not None:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+
+    def popen(self, argv, out, err, user=None):
+        """Starts ARGV as the caller that `use` has said."""
+        special = self.caller or self.config.user is not None
+        return subprocess.Popen([str(word) for word in argv], stdin=self.caller.slave if self.caller else subprocess.DEVNULL,
+                                stdout=out, stderr=err, preexec_fn=(lambda: self.enter(user)) if special else None)
+
+    def on_terminal(self, op):
+        """Gives OP a terminal to be called on, where it needs one."""
+        if self.caller:
+            self.caller.close()
+        waits = self.config.terminal and op in ("run-foreground", "exec")
+        self.caller = console.Caller() if waits else None
 
     # Commands
 
+    def words_of(self, config, op):
+        """The words of an operation, with everything filled in but the name."""
+        _, words, _ = OPERATIONS[op]
+        places = {"BUNDLE": lambda: self.bundle(config), "SLEEPING": lambda: self.bundle(config, "sleep"),
+                  "LIMITS": lambda: str(self.limits), "IMAGES": lambda: str(self.images), "SOCKET": lambda: self.console.path}
+        if self.config.terminal:
+            words = [words[0], *ON_TERMINAL.get(op, []), *words[1:]]
+        return [places[word]() if word in places else word for word in words]
+
     def command(self, words):
         words = [self.host.name if word == "ID" else word for word in words]
-        return [self.runtime, "--root", str(self.host.root), *words]
+        return [self.runtime, "--root", str(self.root), *self.config.options, *words]
 
     def run(self, *words, check=False):
         """A command of the runtime without faults: its exit code, or None when it hung."""
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            process = subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=err)
+            process = self.popen(self.command(words), out, err, self.config.user)
             code = hosts.wait_as_init(process, DEADLINE * 3)
             if code is None:
                 process.kill()
@@ -104,12 +173,13 @@ class Worker:
         argv = [self.options.inject, "--out", str(self.report), "--deadline", str(int(DEADLINE * 1000))]
         if attach:
             argv += ["--attach", str(attach)]
+        if self.config.user is not None:
+            argv += ["--user", str(self.config.user)]
         if at:
             argv += ["--at", at, action]
         self.report.unlink(missing_ok=True)
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            code = subprocess.run([*argv, "--", *self.command(words)], stdin=subprocess.DEVNULL,
-                                  stdout=out, stderr=err, check=False).returncode
+            code = self.popen([*argv, "--", *self.command(words)], out, err).wait()
         if code != 0:
             raise Lost(f"inject gave {code}: {self.err.read_text()}")
         report = {"calls": [], "crash": [], "hang": [], "hit": False, "exit": None}
@@ -120,7 +190,7 @@ class Worker:
             elif kind in ("crash", "hang"):
                 report[kind].append(f"{fields[0]} in {self.names.get(int(fields[-1]), fields[-1])}")
             elif kind == "hit":
-                report["hit"] = True
+                report["hit"], report["path"] = True, fields[0]
             else:
                 report["exit"] = int(fields[0]) if kind == "exit" else -int(fields[0])
         return report
@@ -130,15 +200,15 @@ class Worker:
     def bundle(self, config, *args):
         key = (config, *args)
         if key not in self.bundles:
-            self.bundles[key] = str(hosts.make_bundle(self.host, config, self.name, self.options.probe,
+            self.bundles[key] = str(configs.make_bundle(self.host, config, self.name, self.options.probe,
                                                       ["/bin/probe", *args]))
         return self.bundles[key]
 
     def cgroup(self):
         """The container's cgroup, or None."""
-        for path, names, _ in os.walk(self.host.cgroup):
-            if self.host.name in names:
-                return pathlib.Path(path) / self.host.name
+        for path in sorted(self.host.cgroups()):
+            if os.path.basename(path) in (self.host.name, f"creel-{self.host.name}.scope"):
+                return pathlib.Path(path)
         return None
 
     def init(self):
@@ -148,13 +218,17 @@ class Worker:
 
     def prepare(self, config, need):
         """Makes the container that an operation needs."""
+        self.use(config)
+        self.on_terminal(None)
         if need is None:
             return
+        socket = ["--console-socket", self.console.path] if self.config.terminal else []
         if need == "created":
-            self.run("create", "--bundle", self.bundle(config), "ID", check=True)
+            self.run("create", *socket, "--bundle", self.bundle(config), "ID", check=True)
             return
         if self.kept != (config, need):
-            self.run("run", "--detach", "--bundle", self.bundle(config, "sleep"), "ID", check=True)
+            self.run("run", "--detach", *socket, "--bundle", self.bundle(config, "sleep"), "ID", check=True)
+            self.console.keep()
         if need == "paused":
             self.run("pause", "ID", check=True)
         if need == "stopped":
@@ -175,7 +249,7 @@ class Worker:
 
     def output(self):
         """What the probe said, or None."""
-        text = self.out.read_text(errors="replace")
+        text = self.out.read_text(errors="replace") + self.console.listen().decode(errors="replace")
         try:
             return json.loads(text) if text.rstrip().endswith("}") else None
         except json.JSONDecodeError:
@@ -206,7 +280,7 @@ class Worker:
 
     def limit(self):
         cgroup = self.cgroup()
-        return (cgroup / "hugetlb.2MB.max").read_text().strip() if cgroup else None
+        return (cgroup / self.config.limit.file).read_text().strip() if cgroup else None
 
     def facts(self, op):
         """What the operation should have done, after it said that it did."""
@@ -222,19 +296,27 @@ class Worker:
             return {"limit": self.limit()}
         if op == "state":
             return flatten(self.output() or {})
+        if op == "checkpoint":
+            return {"dead": self.wait(lambda: not self.host.processes()), "images": (self.images / "inventory.img").exists()}
+        if op == "restore":
+            return {"code": self.run("state", "ID"), "status": (self.output() or {}).get("status")}
         if op == "kill":
             return {"dead": self.wait(lambda: not self.host.processes())}
-        return {"state": sorted(os.listdir(self.host.root)), "cgroup": self.cgroup() is None}
+        return {"state": sorted(os.listdir(self.root)), "cgroup": self.cgroup() is None}
 
     def unchanged(self, op):
         """After a failed pause, resume or update: a sentence when it changed something all the same."""
         if op == "pause" and self.frozen():
             return "the command failed, and the container is frozen"
-        if op == "update" and self.limit() == UPDATED:
+        if op == "update" and self.limit() == str(self.config.limit.after):
             return "the command failed, and the limit is changed"
+        if op == "checkpoint":
+            self.run("state", "ID")
+            status = (self.output() or {}).get("status")
+            return None if status == "running" else f"the command failed, and the container is {status}"
         return None
 
-    def restore(self, op):
+    def put_back(self, op):
         """Puts a kept container back."""
         cgroup = self.cgroup()
         if not cgroup:
@@ -243,21 +325,24 @@ class Worker:
             (cgroup / "cgroup.freeze").write_text("0")
             self.wait(lambda: not self.frozen())
         if op == "update":
-            (cgroup / "hugetlb.2MB.max").write_text(str(1 << 22))
+            (cgroup / self.config.limit.file).write_text(str(self.config.limit.before))
 
     # One run
 
     def attempt(self, config, op, at=None, action=None):
         """Runs OP once; returns its report, with the facts when it succeeded."""
-        need, words, keeps = OPERATIONS[op]
+        need, _, keeps = OPERATIONS[op]
         self.prepare(config, need)
         hosts.reap()
-        ready = self.host.take() if keeps else None
-        words = [self.bundle(config) if w == "BUNDLE" else str(self.limits) if w == "LIMITS" else w
-                 for w in words]
+        if op == "checkpoint":
+            shutil.rmtree(self.images, ignore_errors=True)
         attach = self.init() if need == "created" else None
-        report = self.inject(words, attach, at, action)
+        self.on_terminal(op)
+        ready = self.host.take() if keeps else None
+        report = self.inject(self.words_of(config, op), attach, at, action)
         killed = bool(action) and action.startswith("kill")
+        # Who is killed restores nothing.
+        mode = self.caller.changed() if self.caller and not (killed and at.startswith("P:")) else []
         report["error"] = self.err.read_text(errors="replace").strip()[-1000:]
         if report["exit"] == 0 and not killed and not report["hang"]:
             report["facts"] = self.facts(op)
@@ -267,31 +352,37 @@ class Worker:
             report["answers"] = [code for code in (self.run("state", "ID"), self.run("list"))
                                  if code not in (0, 1)]
         report["op"] = op
-        report["left"], report["leak"] = self.tidy(config, op, report, ready)
+        self.on_terminal(None)
+        report["left"], report["leak"] = self.tidy(config, op, report, ready, killed)
+        report["leak"] += mode
         return report
 
-    def tidy(self, config, op, report, ready):
+    def tidy(self, config, op, report, ready, killed):
         """Deletes what the run has made; what it left before that, and after it."""
         need, _, keeps = OPERATIONS[op]
         left = []
         if keeps:
-            self.restore(op)
+            self.console.drop()
+            self.put_back(op)
             # After a kill much is left, and no failure.
-            killed = report.get("answers") is not None
-            left = self.host.difference(ready, 1.0 if killed else hosts.SETTLE)
+            left = self.host.difference(ready, 1.0 if killed else None)
             if not left and self.options.settle_kept:
                 self.kept = (config, "running" if need == "paused" else need)
                 if need == "paused":
                     self.kept = (config, "paused")
                 return [], []
-        elif need is None and report["exit"] not in (0, None):
-            left = self.host.difference(self.empty, 3.0)
+        elif need is None and report["exit"] not in (0, None) and not killed:
+            # An open terminal keeps its maker's keyring.
+            self.console.drop()
+            # Where the removal at the end fails, something is left, and told.
+            left = self.host.difference(self.empty, 3.0 if op == "run-foreground" else None)
         self.kept = None
         return left, self.delete()
 
     def delete(self):
         """One `delete --force`: what is left after it."""
         self.delete_code = self.run("delete", "--force", "ID")
+        self.console.drop(kept=True)
         leak = self.host.difference(self.empty)
         if self.delete_code is None:
             leak.append("delete --force hung")
@@ -321,7 +412,7 @@ class Worker:
             return "CRASH", report["crash"]
         if report["hang"]:
             return "HANG", report["hang"]
-        why = faults.accepted(role, call, path, faults.action_name(action))
+        why = faults.accepted(role, call, report.get("path", path), faults.action_name(action))
         if report["leak"]:
             return ("accepted", why) if why else ("LEAK", report["leak"])
         if action.startswith("kill"):
@@ -392,6 +483,8 @@ class Worker:
         """One pass of one operation; how many points of it were not tried."""
         agreed, calls = self.baseline(config, op)
         points = self.plan(calls)[number][self.options.share::self.options.shares]
+        if self.options.sample:
+            points = points[::max(1, len(points) // self.options.sample)]
         for done, (role, call, k, path, action) in enumerate(points):
             if self.options.only and not re.search(self.options.only, f"{role}:{call}:{k} {action}"):
                 continue
@@ -424,19 +517,47 @@ class Worker:
                     write({"config": config, "op": op, "verdict": "time", "left": left,
                            "why": round(time.monotonic() - start, 1)})
 
-    def main(self):
+    def warm_up(self):
+        """Makes what a first run makes and keeps, and learns what is ours; then nothing is there."""
         for config in self.options.configs:
-            self.bundle(config), self.bundle(config, "sleep")
-        # What a first run makes and keeps, the cache of filters.
-        for config in self.options.configs:
-            self.run("run", "--bundle", self.bundle(config), "ID", check=True)
-        hosts.reap()
+            self.bundle(config)
+            self.prepare(config, "running")
+            cgroup = self.cgroup()
+            if cgroup and self.config.user is None and not self.host.bpf.learn(cgroup):
+                raise Lost(f"{config}: its cgroup has no BPF program")
+            if "restore" in getattr(self.options, "operations", ()):
+                shutil.rmtree(self.images, ignore_errors=True)
+                self.run("checkpoint", "--image-path", str(self.images), "ID", check=True)
+            self.run("delete", "--force", "ID")
+            self.console.drop(kept=True)
+        self.wait(lambda: not self.host.processes() and not self.host.bpf.take())
         self.empty = self.host.take()
+
+    def main(self):
+        self.warm_up()
         with open(self.options.results, "w", encoding="utf-8") as results:
             def write(row):
                 results.write(json.dumps(row) + "\n")
                 results.flush()
             self.sweep_all(write)
+
+
+def add_choices(parser):
+    """What every sweep may be restricted to."""
+    parser.add_argument("--configs", type=lambda text: text.split(","), default=configs.SPECS)
+    parser.add_argument("--operations", type=lambda text: text.split(","), default=asked(OPERATIONS))
+    parser.add_argument("--patience", type=float, default=DEADLINE, help="seconds; a command may take three times as long")
+
+
+def run_worker(kind, options):
+    """A worker from its birth to its end."""
+    global DEADLINE
+    DEADLINE = options.patience
+    worker = kind(options)
+    try:
+        worker.main()
+    finally:
+        worker.host.close()
 
 
 def main():
@@ -452,13 +573,9 @@ def main():
     parser.add_argument("--until", type=float, help="seconds since 1970: begin nothing after that")
     parser.add_argument("--settle-kept", action="store_false", help="a new container for every run")
     parser.add_argument("--only", help="a pattern of ROLE:CALL:K ACTION")
-    parser.add_argument("--configs", type=lambda text: text.split(","), default=list(hosts.SPECS))
-    parser.add_argument("--operations", type=lambda text: text.split(","), default=list(OPERATIONS))
-    worker = Worker(parser.parse_args())
-    try:
-        worker.main()
-    finally:
-        worker.host.close()
+    parser.add_argument("--sample", type=int, help="so many points of each pass of an operation, evenly spread")
+    add_choices(parser)
+    run_worker(Worker, parser.parse_args())
 
 
 if __name__ == "__main__":
