@@ -26,6 +26,7 @@ struct exec {
 	    *unit_sub; /* where only systemd may move a process: the path in its unit, else NULL */
 	int channel, peer;
 	int stage_fd;
+	pid_t stage;
 	pid_t *born; /* shared with S: the pid of the process inside, as soon as there is one */
 	pid_t pid;
 	int pidfd;

@@ -45,6 +45,8 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead,
 bool process_died_unexecuted(int procfs, pid_t pid, int pidfd);
 /* "name (wchan)" of PID for messages about who did not answer. */
 void process_describe(int procfs, pid_t pid, char *text, size_t size);
+/* To an ERR that says that a deadline has passed: PID, when it is one, is who did not answer. */
+int process_blame(int procfs, pid_t pid, struct error *err);
 
 /* Dies with its parent by SIGNAL from now on (PR_SET_PDEATHSIG); 0 turns it off.  An error if
  * PARENT is gone already; PARENT 0 is not checked: from a new pid namespace it cannot be seen, and

@@ -13,6 +13,7 @@
 #include <creel/fd.h>
 #include <creel/file.h>
 #include <creel/oom.h>
+#include <creel/process.h>
 
 static int send_pidfd(struct create *create, struct error *err)
 {
@@ -117,7 +118,7 @@ int create_make_published(struct create *create, struct error *err)
 				  message_patience(create->runtime->timeout_ms, false), err);
 
 	if (got < 0)
-		return -1;
+		return process_blame(create->runtime->procfs, create->init, err);
 	if (got > 0 && message.kind == MESSAGE_ERROR) {
 		*err = message.error;
 		return -1;

@@ -209,15 +209,8 @@ int create_serve(struct create *create, enum message_kind end, struct error *err
 		    message_receive(create->channel, &message, &fd,
 				    message_patience(create->runtime->timeout_ms, hooks), err);
 
-		if (got < 0 && err->errnum == ETIMEDOUT && create->init > 0) {
-			char name[64];
-
-			process_describe(create->runtime->procfs, create->init, name, sizeof(name));
-			return error_while(err, "process %d, %s, did not answer", create->init,
-					   name);
-		}
 		if (got < 0)
-			return -1;
+			return process_blame(create->runtime->procfs, create->init, err);
 		if (got == 0)
 			return explain_death(create, err);
 		if (message.kind == MESSAGE_HOOKS) {

@@ -274,8 +274,11 @@ static int receive(struct exec *exec, struct message *message, struct error *err
 			return -1;
 		got = message_receive(exec->channel, message, &fd, patience(exec), err);
 
-		if (got <= 0)
-			return got;
+		if (got < 0)
+			return process_blame(exec->runtime->procfs,
+					     *exec->born > 0 ? *exec->born : exec->stage, err);
+		if (got == 0)
+			return 0;
 		if (message->kind == MESSAGE_ERROR) {
 			*err = message->error;
 			return -1;
@@ -447,6 +450,7 @@ static int spawn_stage(struct exec *exec, struct error *err)
 		fd_close(&exec->runtime->cgroup_root);
 		stage(exec);
 	}
+	exec->stage = pid;
 	fd_close(&exec->peer);
 	return 0;
 }

@@ -68,8 +68,10 @@ int start_init(const struct start *start, struct error *err)
 		int got = message_receive(control, &message, NULL,
 					  message_patience(start->timeout_ms, hooks), err);
 
-		if (got < 0)
+		if (got < 0) {
+			process_blame(start->procfs, start->pid, err);
 			return error_while(err, "waiting for the container's program");
+		}
 		if (got == 0)
 			return executes ? check_executed(start, err) : ended_early(err);
 		if (message.kind == MESSAGE_EXEC) {

@@ -384,6 +384,16 @@ void process_describe(int procfs, pid_t pid, char *text, size_t size)
 	error_clean_text(text, size, both);
 }
 
+int process_blame(int procfs, pid_t pid, struct error *err)
+{
+	char name[64];
+
+	if (err->errnum != ETIMEDOUT || pid <= 0)
+		return -1;
+	process_describe(procfs, pid, name, sizeof(name));
+	return error_while(err, "process %d, %s, did not answer", pid, name);
+}
+
 int process_die_with_parent(int signal, pid_t parent, struct error *err)
 {
 	if (prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) < 0) {

@@ -119,6 +119,7 @@ class Config:
     limit: Limit = HUGETLB
     everywhere: bool = True     # not only where systemd is process 1
     quick: tuple = ()           # the operations of a quick run, where they are not all
+    passes: int = 3             # of the sweep; the third one fails further occurrences of what was failed already
 
     def operations(self, wanted, quick):
         """Those of WANTED that are worth it."""
@@ -131,10 +132,10 @@ CONFIGS = {
     "rich": Config(spec_rich, owner=100000),
     # Only the birth differs, and what undoes it.
     "joined": Config(spec_joined, leave_out=(*CALM, "run-foreground", "exec-detached")),
-    "terminal": Config(spec_terminal, leave_out=(*CALM, "kill"), terminal=True,
+    "terminal": Config(spec_terminal, leave_out=(*CALM, "kill"), terminal=True, passes=2,
                        quick=("create", "run-foreground", "exec", "exec-detached")),
     # No controller is delegated, so that there is nothing to update.
-    "rootless": Config(spec_rootless, leave_out=("update",), owner=USER, user=USER,
+    "rootless": Config(spec_rootless, leave_out=("update",), owner=USER, user=USER, passes=2,
                        quick=("create", "run", "start", "exec", "delete-force")),
     "systemd": Config(spec_systemd, options=("--systemd-cgroup",), limit=PIDS, everywhere=False),
 }

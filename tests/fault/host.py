@@ -23,7 +23,7 @@ PR_SET_CHILD_SUBREAPER = 36
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc",
            "--uts", "--propagation", "private"]
 # systemd is told pids, so that they must be its own.
-UNSHARE_SYSTEMD = ["unshare", "--mount", "--ipc", "--uts", "--propagation", "private"]
+UNSHARE_SYSTEMD = ["unshare", "--mount", "--net", "--ipc", "--uts", "--propagation", "private"]
 UNITS = pathlib.Path("/run/systemd/transient")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 
@@ -137,12 +137,23 @@ class Host:
             return pid == os.getpid()
         return {(pid, name) for pid, name in seen.items() if not self.has_systemd or is_ours(pid)}
 
+    def mounts_inside(self):
+        """The same of every other mount namespace: of the containers that are there."""
+        found, seen = set(), {self.own["mnt"]}
+        for pid, _ in self.processes():
+            with contextlib.suppress(OSError):
+                namespace = os.stat(f"/proc/{pid}/ns/mnt").st_ino
+                if namespace not in seen:
+                    seen.add(namespace)
+                    found |= {f"in {namespace}: {mount}" for mount, _ in self.mounts(pid)}
+        return found
+
     @staticmethod
-    def mounts():
+    def mounts(pid="self"):
         """All mounts, as (what is mounted and how, where).  The place is no part of what is compared: it changes when others
         rename a directory above it.  So those that are alike are counted."""
         times, found = collections.Counter(), []
-        for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        for line in pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
             _, _, _, root, place, *how = line.split(" ")
             mount = " ".join([root, *how])
             times[mount] += 1
@@ -179,16 +190,16 @@ class Host:
             "cgroup": self.cgroups(),
             "unit": self.units(),
             "bpf": self.bpf.take(),
-            "mount": {mount for mount, _ in self.mounts()},
+            "mount": {mount for mount, _ in self.mounts()} | self.mounts_inside(),
             "file": {path for path in files if "/.cache" not in path},
             "socket": {" ".join(line.split()[7:]) for line in unix},
             # By their names: what is dead stays in the list until the kernel collects it.
             "keyring": {self.name} if f" _ses.{self.name}:" in keys else set(),
         }
 
-    def difference(self, before, seconds=SETTLE):
+    def difference(self, before, seconds=None):
         """Sentences about what is not as BEFORE."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + (SETTLE if seconds is None else seconds)
         pause = 0.001
         while True:
             reap()

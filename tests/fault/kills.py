@@ -76,7 +76,7 @@ class Kills(sweep.Worker):
 
     def kills_of(self, config, op, write):
         took = self.measure(config, op)
-        for _ in range(self.options.rounds or (12 if self.options.quick else 300)):
+        for _ in range(self.options.rounds or (12 if self.options.quick else 150)):
             if self.is_late():
                 return
             at, verdict, why = self.one(config, op, took)

@@ -13,6 +13,8 @@ import time
 import host as hosts
 import sweep
 
+# The container's program ends by itself.
+DIES = ["kill", "-KILL", "INIT"]
 # What is there before, and the commands that race.
 RACES = {
     "two creates": (None, [["create", "--bundle", "BUNDLE", "ID"]] * 2),
@@ -34,6 +36,14 @@ RACES = {
     "delete, state": ("stopped", [["delete", "ID"], ["state", "ID"]]),
     "delete --force, list": ("running", [["delete", "--force", "ID"], ["list"]]),
     "delete, create": ("stopped", [["delete", "ID"], ["create", "--bundle", "BUNDLE", "ID"]]),
+    "kill, its end": ("running", [["kill", "ID", "KILL"], DIES]),
+    "exec, its end": ("running", [["exec", "ID", "/bin/probe", "true"], DIES]),
+    "delete --force, its end": ("running", [["delete", "--force", "ID"], DIES]),
+    "pause, its end": ("running", [["pause", "ID"], DIES]),
+    "exec, state": ("running", [["exec", "ID", "/bin/probe", "true"], ["state", "ID"]]),
+    "pause, state": ("running", [["pause", "ID"], ["state", "ID"]]),
+    "update, state": ("running", [["update", "--resources", "LIMITS", "ID"], ["state", "ID"]]),
+    "update, delete --force": ("running", [["update", "--resources", "LIMITS", "ID"], ["delete", "--force", "ID"]]),
     "pause, kill, state": ("running", [["pause", "ID"], ["kill", "ID", "KILL"], ["state", "ID"]]),
     "start, state, delete --force": ("created", [["start", "ID"], ["state", "ID"], ["delete", "--force", "ID"]]),
 }
@@ -45,6 +55,8 @@ class Race(sweep.Worker):
     """Runs the races."""
 
     def words(self, words):
+        if words is DIES:
+            return [*DIES[:2], str(self.pid)]
         places = {"BUNDLE": self.bundle("plain", "sleep"), "LIMITS": str(self.limits)}
         return self.command([places.get(word, word) for word in words])
 
@@ -54,6 +66,8 @@ class Race(sweep.Worker):
             self.run("create", "--bundle", self.bundle("plain", "sleep"), "ID", check=True)
         else:
             self.prepare("plain", need)
+        if need == "running":
+            self.pid = self.init()
         hosts.reap()
 
     def answer(self, words, code, text):

@@ -235,8 +235,8 @@ class Worker:
             self.run("kill", "ID", "KILL", check=True)
             self.wait(lambda: len(self.host.processes()) == 0)
 
-    def wait(self, condition, seconds=hosts.SETTLE):
-        end, pause = time.monotonic() + seconds, 0.0005
+    def wait(self, condition, seconds=None):
+        end, pause = time.monotonic() + (hosts.SETTLE if seconds is None else seconds), 0.0005
         while not condition():
             if time.monotonic() > end:
                 return False
@@ -501,7 +501,7 @@ class Worker:
         """All operations, the most telling faults of each first."""
         for number in range(1 if self.options.quick else 3):
             for config in self.options.configs:
-                for op in operations_of(config, self.options):
+                for op in operations_of(config, self.options) if number < configs.CONFIGS[config].passes else ():
                     start, left = time.monotonic(), 0
                     if self.is_late():
                         write({"config": config, "op": op, "at": f"pass {number + 1}", "verdict": "not begun"})
@@ -546,13 +546,15 @@ def add_choices(parser):
     """What every sweep may be restricted to."""
     parser.add_argument("--configs", type=lambda text: text.split(","), default=configs.SPECS)
     parser.add_argument("--operations", type=lambda text: text.split(","), default=asked(OPERATIONS))
-    parser.add_argument("--patience", type=float, default=DEADLINE, help="seconds; a command may take three times as long")
+    parser.add_argument("--patience", type=float, default=DEADLINE, help="seconds until a traced command hangs; slow machines "
+                        "need more")
 
 
 def run_worker(kind, options):
     """A worker from its birth to its end."""
     global DEADLINE
     DEADLINE = options.patience
+    hosts.SETTLE *= DEADLINE / 5
     worker = kind(options)
     try:
         worker.main()

@@ -299,6 +299,15 @@ def test_reader_that_goes_away_hangs_the_terminal_up(creel, root, kind):
     assert command.wait().code != 0
 
 
+@pytest.mark.parametrize("kind", ["run", "exec"])
+def test_output_that_cannot_be_written_is_told(creel, root, kind):
+    """A file on a full disk is no reader that goes away."""
+    with open("/dev/full", "wb") as full:
+        result = foreground(creel, kind, root, "/bin/busybox", "echo", "lost", stdout=full).wait()
+    assert result.code != 0, str(result)
+    assert "cannot pass on what the container wrote: no space left on device" in result.err, str(result)
+
+
 def test_flags_of_a_shared_output_stay(creel, root):
     """O_NONBLOCK on what others write to would make them fail."""
     ours, theirs = os.pipe()
