@@ -553,8 +553,9 @@ def add_choices(parser):
 def run_worker(kind, options):
     """A worker from its birth to its end."""
     global DEADLINE
+    # Where commands are slow, so is what they have left.
+    hosts.SETTLE *= options.patience / DEADLINE
     DEADLINE = options.patience
-    hosts.SETTLE *= DEADLINE / 5
     worker = kind(options)
     try:
         worker.main()
