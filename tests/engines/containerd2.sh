@@ -2,7 +2,7 @@
 # cases: containerd
 # tries: 2
 # fast: ^(?!CRI,\s(pod|the\ssame))
-# short: ^CRI,\s(pod|the\ssame|stats)
+# short: ^CRI,\s(pod|stats)
 # Without disable_cgroup, which containerd 1 had, each pod has a weight of the processor: the fast laboratory lacks
 # that controller.  So pods are for the full one, whose short run does them alone.
 

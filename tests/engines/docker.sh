@@ -1,4 +1,5 @@
 # Docker, configured by share/docker/daemon.json.
+# tries: 2  (dockerd loses what a short process said about once in 300 times, with every runtime)
 
 # daemon NAME ARGUMENT...: starts one more dockerd, with all its directories below /tmp/engines/NAME
 daemon()

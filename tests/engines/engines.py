@@ -138,7 +138,7 @@ def main():
         sys.exit("engines.py runs in a laboratory only: use tests/engines/run")
     install(options.runtime)
     shutil.copy(HERE / f"{options.engine}.sh", WORK / "engine.sh")
-    tries = int(setting("tries") or 1)
+    tries = int(setting("tries") or 1) if options.name != NOTHING else 1
     source = HERE / f"{setting('cases') or options.engine}.cases"
     # An engine that shares its cases with another says itself which of them it does where.
     own = setting("short" if options.chosen else lab)
@@ -166,7 +166,7 @@ def main():
         row["tries"] = attempt + 1
         rows.append(row)
         print(f"{options.engine:10} {options.name:6} {'ok  ' if row['ok'] else 'FAIL'} "
-              f"{row['seconds']:6.2f} s  {name}  {row['reason']}", flush=True)
+              f"{row['seconds']:6.2f} s  {name}  {row['reason']}{'  (second try)' if attempt else ''}", flush=True)
         if not row["ok"] and options.name != NOTHING:
             print(row["output"], flush=True, file=sys.stderr)
         # After each case: the laboratory may be out of time before the next.
