@@ -8,7 +8,7 @@
 #include <creel/verbs.h>
 
 struct kill_arguments {
-	bool all, regex;
+	bool all, regex, wait;
 };
 
 static const struct option_row kill_rows[] = {
@@ -16,6 +16,8 @@ static const struct option_row kill_rows[] = {
 	       "every process of the container, even after its init ended", .group = "Options"),
 	O_FLAG(struct kill_arguments, regex, "r", "regex",
 	       "ID is a regular expression: every running container that it matches"),
+	O_FLAG(struct kill_arguments, wait, "w", "wait",
+	       "return when the init has ended; --timeout says how long that may take"),
 };
 
 static int kill_one(struct cli *cli, const char *id, struct error *err)
@@ -26,7 +28,8 @@ static int kill_one(struct cli *cli, const char *id, struct error *err)
 	if (cli->arguments.n > 1 &&
 	    process_signal_number(cli->arguments.items[1], &signal, err) < 0)
 		return -1;
-	return verb_kill(&cli->runtime, id, signal, arguments->all, err);
+	return arguments->wait ? verb_kill_and_wait(&cli->runtime, id, signal, arguments->all, err)
+			       : verb_kill(&cli->runtime, id, signal, arguments->all, err);
 }
 
 static int kill_running(struct cli *cli, const char *id, struct error *err)

@@ -9,6 +9,7 @@
 #include <creel/cgroup.h>
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/message.h>
 #include <creel/process.h>
 
 #define FREEZE_TIMEOUT_MS 10000
@@ -145,6 +146,35 @@ int verb_kill(struct runtime *runtime, const char *id, int signal, bool all, str
 		return -1;
 	}
 	return 0;
+}
+
+int verb_kill_and_wait(struct runtime *runtime, const char *id, int signal, bool all,
+		       struct error *err)
+{
+	auto_container container = { .dir = -1 };
+	int timeout_ms = message_patience(runtime->timeout_ms, false);
+	auto_fd init = -1;
+	int status, ended;
+	char name[64];
+
+	if (container_open(runtime, id, CONTAINER_NO_LOCK, &container, err) < 0)
+		return -1;
+	/* Before the signal: afterwards its pid may be somebody else's. */
+	if (container.status != OCI_STATUS_STOPPED && container.status != OCI_STATUS_CREATING)
+		init = container_init_open(runtime, &container, err);
+	if (err->kind != ERROR_NONE || verb_kill(runtime, id, signal, all, err) < 0)
+		return -1;
+	ended = init < 0 ? 1 : process_wait(init, timeout_ms, &status, err);
+	if (ended != 0)
+		return ended < 0 ? -1 : 0;
+
+	pid_t pid = (pid_t)container.state.pid.value;
+
+	process_describe(runtime->procfs, pid, name, sizeof(name));
+	return error_coded(err, CRL_CGROUP_WAIT,
+			   error_system(err, ETIMEDOUT,
+					"process %d, %s, has not ended %d ms after signal %d", pid,
+					name, timeout_ms, signal));
 }
 
 static int freeze(struct runtime *runtime, const char *id, bool frozen, struct error *err)

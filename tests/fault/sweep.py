@@ -523,7 +523,7 @@ class Worker:
             self.bundle(config)
             self.prepare(config, "running")
             cgroup = self.cgroup()
-            if cgroup and self.config.user is None and not self.host.bpf.learn(cgroup):
+            if cgroup and self.config.user is None and not self.host.bpf.learn(cgroup) and self.config.everywhere:
                 raise Lost(f"{config}: its cgroup has no BPF program")
             if "restore" in getattr(self.options, "operations", ()):
                 shutil.rmtree(self.images, ignore_errors=True)

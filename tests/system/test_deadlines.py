@@ -119,3 +119,23 @@ def test_pause_of_what_is_stopped_or_traced(creel):
         wait_until(lambda: is_stopped(pid), "it is stopped")
         creel.ok("pause", name)
         creel.ok("resume", name)
+
+
+def test_kill_waits_for_the_end(creel):
+    with creel.running() as name:
+        creel.ok("kill", "--wait", name, "KILL")
+        assert creel.ok("state", name).json()["status"] == "stopped"
+        assert "not running" in creel.run("kill", "--wait", name, "KILL").err
+        creel.ok("kill", "--wait", "--all", name, "KILL")
+
+
+def test_kill_does_not_wait_for_ever(creel):
+    """The first process of a pid namespace does not hear a signal that it has no handler for."""
+    with creel.running() as name:
+        creel.options = ["--timeout", f"{SECONDS}s"]
+        result = creel.run("kill", "--wait", name, "USR1")
+        creel.options = []
+        pid = init_of(creel, name)
+        assert result.code == 1, str(result)
+        assert re.search(rf"process {pid}, probe \([^)]+\), has not ended {SECONDS}000 ms after signal {int(signal.SIGUSR1)}", result.err), \
+            str(result)
