@@ -106,7 +106,7 @@ def stages(options):
         meson_stage("build", "build", "-Dwerror=true"),
         meson_stage("sanitizers", "build-asan", "-Db_sanitize=address,undefined",
                     "-Db_lundef=false", test_args=("--suite", "unit")),
-        analysis_stage("analysis", 15),
+        analysis_stage("analysis", 25),
         script_stage("install", 10, "install"),
         fuzz_stage("fuzz", 15, options.fuzz_seconds),
         pytest_stage("attacks", "attacks", 20),
