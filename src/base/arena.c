@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Doubles from block to block, so that a large document costs few of them. */
-#define FIRST_BLOCK   ((size_t)8 << 10)
+#define FIRST_BLOCK   ((size_t)64 << 10)
 #define LARGEST_BLOCK ((size_t)1 << 20)
 
 struct arena_block {

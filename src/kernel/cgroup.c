@@ -210,7 +210,8 @@ static size_t count_components(const char *path)
 	return n;
 }
 
-static int explain_make(const char *path, int errnum, const char *failed, struct error *err)
+static rarely_called int explain_make(const char *path, int errnum, const char *failed,
+				      struct error *err)
 {
 	error_system(err, errnum, "cannot %s the cgroup %s", failed, path);
 	error_call(err, failed[0] == 'm' ? "mkdirat" : "openat2");
@@ -238,7 +239,7 @@ static int explain_make(const char *path, int errnum, const char *failed, struct
 }
 
 /* Says which parent of PATH has no room for more cgroups, and what fills it. */
-static void explain_full(int root, const char *path, int errnum, struct error *err)
+static rarely_called void explain_full(int root, const char *path, int errnum, struct error *err)
 {
 	static const char *const files[] = { "cgroup.max.descendants", "cgroup.max.depth" };
 	char part[PATH_MAX], text[EVENTS_SIZE];

@@ -243,10 +243,29 @@ static bool all_offered(int root, const char *path, const struct wanted *wanted,
 	return true;
 }
 
+/* From the root down to the parent of PATH. */
+static rarely_called int enable_above(int root, const char *path, struct wanted *wanted,
+				      struct error *err)
+{
+	char parent[PATH_MAX];
+
+	/* Before anything is changed: what the root does not have, nobody below it can have. */
+	if (check_offered(root, "/", wanted, err) < 0)
+		return -1;
+	for (const char *end = path; end && wanted->n > 0; end = strchr(end + 1, '/')) {
+		snprintf(parent, sizeof(parent), "%.*s", end == path ? 1 : (int)(end - path), path);
+
+		auto_fd at = cgroup_open(root, parent, err);
+
+		if (at < 0 || enable_in(at, parent, wanted, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int cgroup_enable(int root, const char *path, const struct cgroup_writes *writes, struct error *err)
 {
 	struct wanted wanted = { 0 };
-	char parent[PATH_MAX];
 
 	for (size_t i = 0; i < writes->n; i++) {
 		if (writes->items[i].controller && want(&wanted, &writes->items[i], err) < 0)
@@ -254,17 +273,5 @@ int cgroup_enable(int root, const char *path, const struct cgroup_writes *writes
 	}
 	if (wanted.n == 0 || all_offered(root, path, &wanted, err))
 		return 0;
-	/* Before anything is changed: what the root does not have, nobody below it can have. */
-	if (check_offered(root, "/", &wanted, err) < 0)
-		return -1;
-
-	for (const char *end = path; end && wanted.n > 0; end = strchr(end + 1, '/')) {
-		snprintf(parent, sizeof(parent), "%.*s", end == path ? 1 : (int)(end - path), path);
-
-		auto_fd at = cgroup_open(root, parent, err);
-
-		if (at < 0 || enable_in(at, parent, &wanted, err) < 0)
-			return -1;
-	}
-	return 0;
+	return enable_above(root, path, &wanted, err);
 }

@@ -26,6 +26,7 @@ enum {
 	/* 14 hierarchies with paths as long as engines make them; not more, since each page of it
 	   costs a fault. */
 	CGROUP_FILE_MAX = 8192,
+	FILE_USUAL = 2048,
 	MOUNTINFO_MAX = 4 << 20,
 	/* Its longest line is of the processors that it may run on. */
 	STATUS_MAX = 16384,
@@ -71,6 +72,20 @@ static int ask_user_namespace(int procfs, struct facts *facts, struct error *err
 	return 0;
 }
 
+/* The text of a file of procfs: mostly short, so what it is read into first is not what it may
+ * need; NULL with errno. */
+static char *read_text(struct arena *arena, int procfs, const char *name, size_t max)
+{
+	char some[FILE_USUAL], *all;
+
+	if (procfs_read(procfs, name, some, sizeof(some)) >= 0)
+		return arena_strdup(arena, some);
+	if (errno != EOVERFLOW)
+		return NULL;
+	all = arena_alloc(arena, max);
+	return procfs_read(procfs, name, all, max) < 0 ? NULL : all;
+}
+
 /* The hexadecimal set behind NAME in /proc/self/status. */
 static bool find_set(const char *status, const char *name, uint64_t *set)
 {
@@ -85,17 +100,18 @@ static bool find_set(const char *status, const char *name, uint64_t *set)
 }
 
 /* One file says what would take a hundred system calls. */
-static int ask_status(int procfs, struct facts *facts, struct error *err)
+static int ask_status(struct arena *arena, int procfs, struct facts *facts, struct error *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	char status[STATUS_MAX];
+	const char *status;
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return error_system(err, errno, "cannot read our own capabilities");
 	facts->is_admin = data[0].effective & (1U << CAP_SYS_ADMIN);
 	facts->cap_last = caps_last();
-	if (procfs_read(procfs, "self/status", status, sizeof(status)) < 0)
+	status = read_text(arena, procfs, "self/status", STATUS_MAX);
+	if (!status)
 		return error_system(err, errno, "cannot read /proc/self/status");
 	if (!find_set(status, "\nSigIgn:\t", &facts->signals_ignored) ||
 	    !find_set(status, "\nCapBnd:\t", &facts->caps_bounding))
@@ -163,11 +179,8 @@ static char *search_cgroup_mount(struct arena *arena, int procfs)
 /* The line "0::/path"; a process of a removed cgroup has " (deleted)" behind it. */
 static char *ask_own_cgroup(struct arena *arena, int procfs)
 {
-	char text[CGROUP_FILE_MAX];
-	char *rest = text;
+	char *rest = read_text(arena, procfs, "self/cgroup", CGROUP_FILE_MAX);
 
-	if (procfs_read(procfs, "self/cgroup", text, sizeof(text)) < 0)
-		return NULL;
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
 		if (!text_starts_with(line, "0::/"))
 			continue;
@@ -180,10 +193,9 @@ static char *ask_own_cgroup(struct arena *arena, int procfs)
 
 static void ask_controllers(struct arena *arena, struct facts *facts)
 {
-	char text[1024], path[4096 + 32];
-	char *rest = text;
+	const char *path = text_format(arena, "%s/cgroup.controllers", facts->cgroup_mount);
+	char text[1024], *rest = text;
 
-	snprintf(path, sizeof(path), "%s/cgroup.controllers", facts->cgroup_mount);
 	if (file_read_small(AT_FDCWD, path, text, sizeof(text)) <= 0)
 		return;
 	for (char *name = strsep(&rest, " "); name; name = strsep(&rest, " ")) {
@@ -229,7 +241,7 @@ int facts_ask_place(struct arena *arena, int procfs, struct facts *facts, struct
 
 int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts, struct error *err)
 {
-	if (ask_status(procfs, facts, err) < 0)
+	if (ask_status(arena, procfs, facts, err) < 0)
 		return -1;
 	facts->systemd = access("/run/systemd/system", F_OK) == 0;
 	if (facts->cgroup_mount) {
