@@ -31,11 +31,12 @@ enum rootless {
 
 /* What main() opens before it calls the command. */
 enum command_needs {
-	NEEDS_HOST = 1,	     /* procfs, the cgroup mount, all facts: whatever a plan is made of */
+	NEEDS_HOST = 1,	     /* procfs, the cgroup mount, the facts that every plan is made of */
 	NEEDS_PLACE = 16,    /* the same without the facts that only plans take */
 	NEEDS_ROOT = 2,	     /* the state root, if it exists; with one of these two */
 	NEEDS_MADE_ROOT = 4, /* the state root, which is made when it does not exist */
 	NEEDS_SEALED = 8,    /* it puts a process into a container: self-protection first */
+	NEEDS_MODULES = 32,  /* also the facts that few documents ask for */
 };
 
 struct cli {

@@ -41,3 +41,5 @@ int facts_ask_place(struct arena *arena, int procfs, struct facts *facts,
 		    struct error *err) must_check;
 int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts,
 		   struct error *err) must_check;
+/* And what few documents want to know: systemd, AppArmor, SELinux. */
+void facts_ask_modules(struct facts *facts);

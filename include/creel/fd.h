@@ -11,6 +11,14 @@ struct error;
 void fd_close(int *fd);
 #define auto_fd cleanup_with(fd_close) int
 
+/*
+ * For a process on its way to a program, which closes all that it still has with one call before
+ * (become_user()): that does the work of fifty.  Sets *FD to -1, and closes it only when its number
+ * says that many are open; errno is kept.
+ */
+void fd_leave(int *fd);
+#define auto_left_fd cleanup_with(fd_leave) int
+
 /* Hands the descriptor on: returns *FD and sets it to -1. */
 int take_fd(int *fd) must_check;
 

@@ -28,6 +28,12 @@ char *file_read_fd(struct arena *arena, int fd, size_t max, size_t *size,
 /* Reads a small file of a kernel filesystem into BUFFER, strips the last newline; the length or -1
  * with errno set. */
 ssize_t file_read_small(int dir, const char *name, char *buffer, size_t size);
+/*
+ * Whether a kernel file was read to its end, without the read(2) that returns 0: the last one got
+ * GOT bytes, LENGTH in all, and there was room for SIZE.  seq_file of the kernel stops early only
+ * when the next record has no room in a page, and no record that creel reads has half a page.
+ */
+bool file_is_end(size_t got, size_t length, size_t size);
 
 /* Writes NAME in DIR, which must exist, with one write(2): for kernel files. */
 int file_write_kernel(int dir, const char *name, const char *text, struct error *err) must_check;
@@ -39,8 +45,12 @@ int file_write_kernel(int dir, const char *name, const char *text, struct error 
  */
 int file_replace(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
 		 struct error *err) must_check;
-/* The same in two halves: the first takes nearly all of the time, the second is one rename. Between
- * them nobody sees the new content. */
+/* Makes NAME in DIR, or makes it anew: for what nobody reads before another file tells of it. */
+int file_make(int dir, const char *name, const void *data, size_t size, mode_t mode,
+	      struct error *err) must_check;
+/* file_replace() in two halves: the first takes nearly all of the time, the second is one rename.
+ * Between them nobody sees the new content.  Only who has locked DIR may: there is one temporary
+ * name. */
 int file_prepare(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
 		 struct error *err) must_check;
 int file_commit(int dir, const char *name, struct error *err) must_check;

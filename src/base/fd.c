@@ -23,6 +23,8 @@
 
 /* An engine that does not take what it asked for hangs its own container, not us. */
 #define PEER_TIMEOUT_S 10
+/* A process begins with room for so many; more would make the kernel move the table. */
+#define FEW 64
 
 void fd_close(int *fd)
 {
@@ -33,6 +35,13 @@ void fd_close(int *fd)
 		close(*fd);
 	*fd = -1;
 	errno = saved;
+}
+
+void fd_leave(int *fd)
+{
+	if (*fd >= FEW)
+		fd_close(fd);
+	*fd = -1;
 }
 
 int take_fd(int *fd)
@@ -50,6 +59,14 @@ bool fd_is_open(int fd)
 
 int fd_ensure_standard(struct error *err)
 {
+	struct pollfd fds[] = { { .fd = STDIN_FILENO },
+				{ .fd = STDOUT_FILENO },
+				{ .fd = STDERR_FILENO } };
+
+	/* It is asked for no event, and so waits for none; what it says of all three is enough. */
+	if (poll(fds, ARRAY_SIZE(fds), 0) >= 0 &&
+	    !((fds[0].revents | fds[1].revents | fds[2].revents) & POLLNVAL))
+		return 0;
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		if (fd_is_open(fd))
 			continue;

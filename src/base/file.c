@@ -19,13 +19,15 @@
 
 /* What a first read of something of unknown size asks for. */
 #define UNKNOWN_SIZE ((size_t)4096)
+/* Half of the page that the kernel fills before it gives it out: see file_is_end(). */
+#define PIECE_MAX 2048
 
 /*
- * Reads FD to its end, EXPECTED bytes if all is as fstat() said.  One byte more than that is asked
- * for, so that the end of a file that has not changed is found without growing.
+ * Reads FD to its end.  When fstat() said that it has EXPECTED bytes one more is asked for: a file
+ * that has not changed is read with one call.
  */
-static char *read_rest(struct arena *arena, int fd, size_t expected, size_t max, size_t *size,
-		       struct error *err)
+static char *read_rest(struct arena *arena, int fd, size_t expected, bool said, size_t max,
+		       size_t *size, struct error *err)
 {
 	size_t room = expected + 2; /* one to see the end, one for the NUL */
 	char *text = arena_alloc(arena, room);
@@ -48,6 +50,8 @@ static char *read_rest(struct arena *arena, int fd, size_t expected, size_t max,
 			error_config_at(err, NULL, "more than %zu bytes", max);
 			return NULL;
 		}
+		if (said && length == expected)
+			break;
 		if (length == room - 1) {
 			char *larger = arena_alloc(arena, room * 2);
 
@@ -64,7 +68,7 @@ static char *read_rest(struct arena *arena, int fd, size_t expected, size_t max,
 
 char *file_read_fd(struct arena *arena, int fd, size_t max, size_t *size, struct error *err)
 {
-	return read_rest(arena, fd, max < UNKNOWN_SIZE ? max : UNKNOWN_SIZE, max, size, err);
+	return read_rest(arena, fd, max < UNKNOWN_SIZE ? max : UNKNOWN_SIZE, false, max, size, err);
 }
 
 char *file_read(struct arena *arena, int dir, const char *name, size_t max, size_t *size,
@@ -91,10 +95,15 @@ char *file_read(struct arena *arena, int dir, const char *name, size_t max, size
 		error_config_at(err, NULL, "%s is larger than %zu bytes", name, max);
 		return NULL;
 	}
-	text = read_rest(arena, fd, (size_t)st.st_size, max, size, err);
+	text = read_rest(arena, fd, (size_t)st.st_size, st.st_size > 0, max, size, err);
 	if (!text)
 		error_while(err, "%s", name);
 	return text;
+}
+
+bool file_is_end(size_t got, size_t length, size_t size)
+{
+	return got == 0 || (length < size && length <= PIECE_MAX);
 }
 
 ssize_t file_read_small(int dir, const char *name, char *buffer, size_t size)
@@ -112,7 +121,7 @@ ssize_t file_read_small(int dir, const char *name, char *buffer, size_t size)
 		if (got < 0)
 			return -1;
 		length += (size_t)got;
-		if (got == 0)
+		if (file_is_end((size_t)got, length, size))
 			break;
 		/* No room for the NUL: half a value is none. */
 		if (length == size) {
@@ -155,13 +164,14 @@ static int write_new(int dir, const char *name, const void *data, size_t size, m
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	auto_fd fd = openat(dir, name, flags, mode);
 
-	/* Our own process id is in the name: what lies there was left by a process long dead. */
+	/* What lies there was left by a process long dead: its name has our process id in it, or we
+	 * hold the lock. */
 	if (fd < 0 && errno == EEXIST && unlinkat(dir, name, 0) == 0)
 		fd = openat(dir, name, flags, mode);
 	if (fd < 0)
 		return error_system(err, errno, "cannot make %s", name);
-	/* The umask is the caller's, the mode is ours. */
-	if (fchmod(fd, mode) < 0)
+	/* The umask is for others; what they may do is ours to say. */
+	if ((mode & 0077) && fchmod(fd, mode) < 0)
 		return error_system(err, errno, "cannot set the mode of %s", name);
 	if (fd_write_all(fd, data, size, err) < 0)
 		return -1;
@@ -170,13 +180,38 @@ static int write_new(int dir, const char *name, const void *data, size_t size, m
 	return 0;
 }
 
-static int temporary_name(char *temporary, size_t size, const char *name, struct error *err)
+/* Half a file is none.  NAME is for the message. */
+static int write_or_remove(int dir, const char *path, const char *name, const void *data,
+			   size_t size, mode_t mode, bool sync, struct error *err)
 {
-	int length = snprintf(temporary, size, ".%s.%d", name, (int)getpid());
+	if (write_new(dir, path, data, size, mode, sync, err) == 0)
+		return 0;
+	unlinkat(dir, path, 0);
+	return error_while(err, "cannot write %s", name);
+}
 
-	if ((size_t)length >= size)
+int file_make(int dir, const char *name, const void *data, size_t size, mode_t mode,
+	      struct error *err)
+{
+	return write_or_remove(dir, name, name, data, size, mode, false, err);
+}
+
+/* NUMBER is 0 where nobody else can be at it. */
+static int temporary_name(char temporary[NAME_MAX + 1], const char *name, int number,
+			  struct error *err)
+{
+	if (snprintf(temporary, NAME_MAX + 1, ".%s.%d", name, number) > NAME_MAX)
 		return error_system(err, ENAMETOOLONG, "cannot write %s", name);
 	return 0;
+}
+
+static int move_over(int dir, const char *temporary, const char *name, struct error *err)
+{
+	if (renameat(dir, temporary, dir, name) == 0)
+		return 0;
+	error_system(err, errno, "cannot replace %s", name);
+	unlinkat(dir, temporary, 0);
+	return error_call(err, "renameat");
 }
 
 int file_prepare(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
@@ -184,35 +219,29 @@ int file_prepare(int dir, const char *name, const void *data, size_t size, mode_
 {
 	char temporary[NAME_MAX + 1];
 
-	if (temporary_name(temporary, sizeof(temporary), name, err) < 0)
+	if (temporary_name(temporary, name, 0, err) < 0)
 		return -1;
-	if (write_new(dir, temporary, data, size, mode, sync, err) < 0) {
-		unlinkat(dir, temporary, 0);
-		return error_while(err, "cannot write %s", name);
-	}
-	return 0;
+	return write_or_remove(dir, temporary, name, data, size, mode, sync, err);
 }
 
 int file_commit(int dir, const char *name, struct error *err)
 {
 	char temporary[NAME_MAX + 1];
 
-	if (temporary_name(temporary, sizeof(temporary), name, err) < 0)
+	if (temporary_name(temporary, name, 0, err) < 0)
 		return -1;
-	if (renameat(dir, temporary, dir, name) < 0) {
-		error_system(err, errno, "cannot replace %s", name);
-		unlinkat(dir, temporary, 0);
-		return error_call(err, "renameat");
-	}
-	return 0;
+	return move_over(dir, temporary, name, err);
 }
 
 int file_replace(int dir, const char *name, const void *data, size_t size, mode_t mode, bool sync,
 		 struct error *err)
 {
-	if (file_prepare(dir, name, data, size, mode, sync, err) < 0)
+	char temporary[NAME_MAX + 1];
+
+	if (temporary_name(temporary, name, (int)getpid(), err) < 0 ||
+	    write_or_remove(dir, temporary, name, data, size, mode, sync, err) < 0)
 		return -1;
-	return file_commit(dir, name, err);
+	return move_over(dir, temporary, name, err);
 }
 
 int file_replace_path(const char *path, const void *data, size_t size, mode_t mode,

@@ -298,7 +298,7 @@ const struct command command_check = {
 	.example = "creel check --bundle /srv/web\ncreel check --host",
 	.options = { .tables = { OPTION_TABLE(check_rows) } },
 	.options_size = sizeof(struct check_arguments),
-	.needs = NEEDS_HOST,
+	.needs = NEEDS_HOST | NEEDS_MODULES,
 	.failure = 2,
 	.run = run,
 };

@@ -208,6 +208,8 @@ static int open_host(struct runtime *runtime, char **argv, unsigned int needs, s
 	if ((needs & NEEDS_HOST) &&
 	    facts_ask_rest(runtime->arena, runtime->procfs, &runtime->facts, err) < 0)
 		return -1;
+	if (needs & NEEDS_MODULES)
+		facts_ask_modules(&runtime->facts);
 	if (!runtime->facts.cgroup_mount)
 		return 0;
 	runtime->cgroup_root = cgroup_root(runtime->facts.cgroup_mount, err);
@@ -242,14 +244,6 @@ static int open_runtime(struct cli *cli, char **argv, unsigned int needs, struct
 	return container_root_open(runtime, needs & NEEDS_MADE_ROOT, err);
 }
 
-static void close_runtime(struct runtime *runtime)
-{
-	fd_close(&runtime->root);
-	fd_close(&runtime->procfs);
-	fd_close(&runtime->cgroup_root);
-	fd_close(&runtime->trace);
-}
-
 static int call_command(const struct call *call, struct arena *arena, char **argv, int *exit_code,
 			struct error *err)
 {
@@ -274,7 +268,7 @@ static int call_command(const struct call *call, struct arena *arena, char **arg
 		if (result < 0 && call->command->failure)
 			*exit_code = call->command->failure;
 	}
-	close_runtime(&cli.runtime);
+	/* What the runtime has open is closed when the process ends. */
 	return result;
 }
 

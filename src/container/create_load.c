@@ -125,11 +125,22 @@ int create_read_config(struct create *create, struct runtime *runtime,
 			    &create->config_tree, err);
 }
 
+static bool asks_for_modules(const struct oci_config *config, const struct create_options *options)
+{
+	const struct oci_process *process = config->process;
+
+	return options->manager == CGROUP_MANAGER_SYSTEMD ||
+	       (process && (process->apparmor_profile || process->selinux_label)) ||
+	       (config->linux && config->linux->mount_label);
+}
+
 int create_load(struct create *create, struct runtime *runtime,
 		const struct create_options *options, struct error *err)
 {
 	if (create_read_config(create, runtime, options, err) < 0)
 		return -1;
+	if (asks_for_modules(&create->config, options))
+		facts_ask_modules(&runtime->facts);
 
 	const struct plan_request request = {
 		.id = options->id,

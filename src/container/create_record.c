@@ -41,7 +41,8 @@ static void fill_exec_record(const struct create *create, struct exec_record *re
 	record->gid_mappings = config->gid_mappings;
 }
 
-/* Written while I is busy with mounts, as the state is: it costs the second core. */
+/* Written while I is busy with mounts, as the state is: it costs the second core.  The state is
+ * committed after, and without it nobody reads these. */
 int create_save_exec_record(struct create *create, struct error *err)
 {
 	struct exec_record record;
@@ -52,6 +53,6 @@ int create_save_exec_record(struct create *create, struct error *err)
 		return -1;
 	if (program->length == 0)
 		return 0;
-	return file_replace(create->container.dir, STATE_SECCOMP_FILE, program->filter,
-			    program->length * sizeof(*program->filter), 0600, false, err);
+	return file_make(create->container.dir, STATE_SECCOMP_FILE, program->filter,
+			 program->length * sizeof(*program->filter), 0600, err);
 }

@@ -151,7 +151,9 @@ int oom_blame(struct runtime *runtime, const char *path, const struct oom_mark *
 void oom_mark(struct runtime *runtime, const char *path, struct oom_mark *mark)
 {
 	*mark = (struct oom_mark){ 0 };
-	if (path && runtime->cgroup_root >= 0)
+	/* What the root has not, no cgroup has. */
+	if (path && runtime->cgroup_root >= 0 &&
+	    strings_has(&runtime->facts.cgroup_controllers, "memory"))
 		oom_look(runtime->arena, runtime->cgroup_root, path, mark);
 }
 

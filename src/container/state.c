@@ -72,19 +72,13 @@ static const struct field exec_record_fields[] = {
 
 const struct schema exec_record_schema = SCHEMA(struct exec_record, exec_record_fields, NULL);
 
-static int prepare_by_table(int dir, const char *name, const struct schema *schema,
-			    const void *object, struct error *err)
+static const char *encode(struct arena *arena, const struct schema *schema, const void *object,
+			  size_t *size)
 {
-	auto_arena arena = { 0 };
-	struct json_writer *w = json_writer_new(&arena, 0);
-	size_t size;
-	const char *text;
+	struct json_writer *w = json_writer_new(arena, 0);
 
 	schema_encode(schema, object, w);
-	text = json_writer_text(w, &size);
-	/* The state root is a tmpfs: what a power cut would tear is gone then anyway, so there is
-	 * nothing to sync. */
-	return file_prepare(dir, name, text, size, 0600, false, err);
+	return json_writer_text(w, size);
 }
 
 static int read_by_table(struct arena *arena, int dir, const char *name,
@@ -100,10 +94,16 @@ static int read_by_table(struct arena *arena, int dir, const char *name,
 
 int state_prepare(int dir, const struct state *state, struct error *err)
 {
+	auto_arena arena = { 0 };
 	struct state copy = *state;
+	const char *text;
+	size_t size;
 
 	copy.version = (struct optional_uint){ .set = true, .value = STATE_VERSION };
-	return prepare_by_table(dir, STATE_FILE, &state_schema, &copy, err);
+	text = encode(&arena, &state_schema, &copy, &size);
+	/* The state root is a tmpfs: what a power cut would tear is gone then anyway, so there is
+	 * nothing to sync. */
+	return file_prepare(dir, STATE_FILE, text, size, 0600, false, err);
 }
 
 int state_commit(int dir, struct error *err)
@@ -226,9 +226,12 @@ int state_read(struct arena *arena, int dir, struct state *state, struct error *
 
 int exec_record_write(int dir, const struct exec_record *record, struct error *err)
 {
-	if (prepare_by_table(dir, STATE_EXEC_FILE, &exec_record_schema, record, err) < 0)
-		return -1;
-	return file_commit(dir, STATE_EXEC_FILE, err);
+	auto_arena arena = { 0 };
+	const char *text;
+	size_t size;
+
+	text = encode(&arena, &exec_record_schema, record, &size);
+	return file_make(dir, STATE_EXEC_FILE, text, size, 0600, err);
 }
 
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record, struct error *err)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -102,20 +103,18 @@ static bool find_set(const char *status, const char *name, uint64_t *set)
 /* One file says what would take a hundred system calls. */
 static int ask_status(struct arena *arena, int procfs, struct facts *facts, struct error *err)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 	const char *status;
+	uint64_t effective;
 
-	if (syscall(SYS_capget, &header, data) < 0)
-		return error_system(err, errno, "cannot read our own capabilities");
-	facts->is_admin = data[0].effective & (1U << CAP_SYS_ADMIN);
 	facts->cap_last = caps_last();
 	status = read_text(arena, procfs, "self/status", STATUS_MAX);
 	if (!status)
 		return error_system(err, errno, "cannot read /proc/self/status");
 	if (!find_set(status, "\nSigIgn:\t", &facts->signals_ignored) ||
-	    !find_set(status, "\nCapBnd:\t", &facts->caps_bounding))
+	    !find_set(status, "\nCapBnd:\t", &facts->caps_bounding) ||
+	    !find_set(status, "\nCapEff:\t", &effective))
 		return error_system(err, EPROTO, "/proc/self/status does not say what it should");
+	facts->is_admin = effective & (1U << CAP_SYS_ADMIN);
 	return 0;
 }
 
@@ -214,10 +213,11 @@ static void find_cgroup_mount(struct arena *arena, int procfs, struct facts *fac
 		facts->cgroup_mount = search_cgroup_mount(arena, procfs);
 }
 
-static void ask_modules(struct facts *facts)
+void facts_ask_modules(struct facts *facts)
 {
 	char enabled[8];
 
+	facts->systemd = access("/run/systemd/system", F_OK) == 0;
 	/* Without securityfs, too: Podman hides it. A profile is set through /proc. */
 	facts->apparmor = file_read_small(AT_FDCWD, "/sys/module/apparmor/parameters/enabled",
 					  enabled, sizeof(enabled)) > 0 &&
@@ -230,7 +230,9 @@ int facts_ask_place(struct arena *arena, int procfs, struct facts *facts, struct
 {
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
 
-	*facts = (struct facts){ .euid = geteuid(), .egid = getegid() };
+	/* The kernel has told us at our start. */
+	*facts =
+	    (struct facts){ .euid = (uid_t)getauxval(AT_EUID), .egid = (gid_t)getauxval(AT_EGID) };
 	if (check_kernel(err) < 0 || ask_user_namespace(procfs, facts, err) < 0)
 		return -1;
 	if (runtime_dir && runtime_dir[0])
@@ -243,12 +245,10 @@ int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts, struct 
 {
 	if (ask_status(arena, procfs, facts, err) < 0)
 		return -1;
-	facts->systemd = access("/run/systemd/system", F_OK) == 0;
 	if (facts->cgroup_mount) {
 		facts->cgroup_own = ask_own_cgroup(arena, procfs);
 		ask_controllers(arena, facts);
 	}
-	ask_modules(facts);
 	return 0;
 }
 
@@ -256,5 +256,6 @@ int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error
 {
 	if (facts_ask_place(arena, procfs, facts, err) < 0)
 		return -1;
+	facts_ask_modules(facts);
 	return facts_ask_rest(arena, procfs, facts, err);
 }

@@ -335,12 +335,12 @@ bool process_died_unexecuted(int procfs, pid_t pid, int pidfd)
 	/* Not asked whether it is dead: a dying process closes its files some time before it is. */
 	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
 		return false;
-	/* Reaped, and the number may be another's by now. */
-	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH)
-		return false;
 	state = strrchr(text, ')');
 	flags = state && state[1] == ' ' ? stat_field(state + 2, 9) : NULL;
-	return flags && (strtoul(flags, NULL, 10) & forked_not_executed);
+	if (!flags || !(strtoul(flags, NULL, 10) & forked_not_executed))
+		return false;
+	/* Unless it was reaped, and the number is another's by now. */
+	return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 || errno != ESRCH;
 }
 
 int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)

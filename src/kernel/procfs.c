@@ -11,6 +11,7 @@
 
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/file.h>
 #include <creel/text.h>
 
 #include "syscalls.h"
@@ -102,9 +103,9 @@ static ssize_t read_whole(int fd, char *buffer, size_t size)
 			continue;
 		if (n < 0)
 			return -1;
-		if (n == 0)
-			break;
 		length += (size_t)n;
+		if (file_is_end((size_t)n, length, size))
+			break;
 		/* A cut answer would be taken for the whole: the path of a cgroup, a sysctl. */
 		if (length == size) {
 			errno = EOVERFLOW;

@@ -72,9 +72,11 @@ static bool is_protected(int procfs, int self)
 	struct error err = { 0 };
 	struct statfs fs;
 
-	if (is_read_only(self))
+	if (fstatfs(self, &fs) < 0)
+		return false;
+	if (fs.f_flags & ST_RDONLY)
 		return true;
-	if (fstatfs(self, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
+	if (fs.f_type != TMPFS_MAGIC)
 		return false;
 
 	auto_fd readable = open_self(procfs, O_RDONLY, &err);
@@ -118,15 +120,9 @@ static int clone_mount(int self)
  */
 static bool become_clone(int procfs, int tree)
 {
-	struct error err = { 0 };
 	auto_fd program = procfs_reopen(procfs, tree, O_RDONLY);
 
-	if (program < 0 || !sealed_remap(procfs, program))
-		return false;
-
-	auto_fd self = open_self(procfs, O_PATH, &err);
-
-	return self >= 0 && is_read_only(self);
+	return program >= 0 && sealed_remap(procfs, program);
 }
 
 /* Executes the clone; returns only when this is not possible.  Its descriptor is close-on-exec, see

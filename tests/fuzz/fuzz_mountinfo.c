@@ -93,8 +93,9 @@ static void check_path(struct arena *arena, const char *path)
 /* What else the facts are taken from. */
 static void fake_status(void)
 {
-	static const char status[] = "Name:\tcreel\nSigIgn:\t0000000000001000\n"
-				     "CapBnd:\t000001ffffffffff\nSeccomp:\t0\n";
+	static const char status[] =
+	    "Name:\tcreel\nCapEff:\t000001ffffffffff\nSigIgn:\t0000000000001000\n"
+	    "CapBnd:\t000001ffffffffff\nSeccomp:\t0\n";
 
 	fake_file("self/status", status, sizeof(status) - 1);
 }
