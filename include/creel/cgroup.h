@@ -92,6 +92,8 @@ int cgroup_is_populated(int fd);
  * success. */
 int cgroup_kill(int fd, int timeout_ms, struct error *err) must_check;
 
+/* Removes the cgroup PATH if nothing is in it or below it; says whether it did. */
+bool cgroup_remove_empty(int root, const char *path);
 /* Removes the cgroup PATH with all below it, deepest first, retrying EBUSY for TIMEOUT_MS, then up
  * to MADE - 1 of its parents as long as they are empty.  A missing one is success. */
 int cgroup_remove(int root, const char *path, size_t made, int timeout_ms,

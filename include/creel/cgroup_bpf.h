@@ -44,7 +44,7 @@ bool device_rules_allow(const struct device_rule *rules, size_t n, char type, in
 /*
  * Loads the program and attaches it to the cgroup FD, beside programs of others (systemd's); a
  * program of ours that is there is replaced atomically (BPF_F_REPLACE), several are removed after
- * the new one is in force.
+ * the new one is in force.  FRESH: the caller has just made the cgroup, so that there is none.
  */
-int device_program_attach(int fd, const struct bpf_insn *program, size_t length,
+int device_program_attach(int fd, const struct bpf_insn *program, size_t length, bool fresh,
 			  struct error *err) must_check;

@@ -69,6 +69,10 @@ int create_undo_cgroup(struct create *create, struct error *err)
 
 	if (!state->cgroup || create->runtime->cgroup_root < 0)
 		return 0;
+	/* Mostly nobody is left in it. */
+	if (ours && made > 0 && cgroup_remove_empty(create->runtime->cgroup_root, state->cgroup) &&
+	    made == 1)
+		return 0;
 
 	auto_fd fd = cgroup_open(create->runtime->cgroup_root, state->cgroup, err);
 
@@ -100,7 +104,8 @@ int create_equip_cgroup(struct create *create, struct error *err)
 		struct bpf_insn *program =
 		    device_program(create->runtime->arena, plan->devices, plan->devices_n, &length);
 
-		if (device_program_attach(create->cgroup.fd, program, length, err) < 0)
+		if (device_program_attach(create->cgroup.fd, program, length,
+					  create->cgroup.made > 0, err) < 0)
 			return error_at(err, "/linux/resources/devices");
 	}
 	if (plan->delegate)

@@ -122,44 +122,31 @@ struct making {
 };
 
 /*
- * Opens the deepest parent of PATH ("a/b/c", without the leading slash) that exists, trying a/b,
- * then a, then ROOT: most often the first one is there.  Sets *REST to the part of PATH that is
- * below it.  PATH is as before afterwards.
+ * The deepest parent of PATH ("a/b/c", without the leading slash) that exists, trying a/b, then a,
+ * then ROOT: most often the first one is there.  What had to be opened for it is *OPENED.  Sets
+ * *REST to the part of PATH that is below it.  PATH is as before afterwards.
  */
-static int open_parent(int root, char *path, char **rest)
+static int find_parent(int root, char *path, char **rest, int *opened)
 {
 	char *end = strrchr(path, '/');
 
 	for (;; end = memrchr(path, '/', (size_t)(end - path))) {
-		int fd, errnum;
+		int errnum;
 
 		if (!end) {
 			*rest = path;
-			return open_beneath(root, ".");
+			return root;
 		}
 		*end = '\0';
-		fd = open_beneath(root, path);
+		*opened = open_beneath(root, path);
 		errnum = errno;
 		*end = '/';
 		*rest = end + 1;
-		if (fd >= 0 || errnum != ENOENT) {
+		if (*opened >= 0 || errnum != ENOENT) {
 			errno = errnum;
-			return fd;
+			return *opened;
 		}
 	}
-}
-
-/* Everybody may look, whatever our umask is: the container reads its own limits, as a user that is
- * nobody out here. */
-static int make_directory(int dir, const char *name)
-{
-	mode_t mask = umask(0022);
-	int result = mkdirat(dir, name, 0755);
-	int errnum = errno;
-
-	umask(mask);
-	errno = errnum;
-	return result;
 }
 
 /* Makes PATH once; the errno of the failure, or 0.  ENOENT means that a parent was removed under
@@ -169,7 +156,8 @@ static int make_once(int root, char *path, struct making *making)
 	char *name = NULL;
 
 	making->failed = "open";
-	auto_fd dir = open_parent(root, path, &name);
+	auto_fd opened = -1;
+	int dir = find_parent(root, path, &name, &opened);
 
 	if (dir < 0)
 		return errno;
@@ -179,7 +167,7 @@ static int make_once(int root, char *path, struct making *making)
 
 		if (slash)
 			*slash = '\0';
-		making->is_ours = make_directory(dir, name) == 0;
+		making->is_ours = mkdirat(dir, name, 0755) == 0;
 		errnum = making->is_ours ? 0 : errno;
 		if (errnum && errnum != EEXIST) {
 			making->failed = "make";
@@ -190,14 +178,21 @@ static int make_once(int root, char *path, struct making *making)
 		child = open_beneath(dir, name);
 		if (child < 0)
 			return errno;
-		fd_close(&dir);
-		dir = child;
+		/* Everybody may look, whatever our umask is: the container reads its own limits, as
+		 * a user that is nobody out here. */
+		if (making->is_ours && fchmod(child, 0755) < 0) {
+			errnum = errno;
+			close(child);
+			return errnum;
+		}
+		fd_close(&opened);
+		dir = opened = child;
 		if (!slash)
 			break;
 		*slash = '/';
 		name = slash + 1;
 	}
-	making->fd = take_fd(&dir);
+	making->fd = take_fd(&opened);
 	return 0;
 }
 
@@ -367,7 +362,8 @@ int cgroup_missing(int root, const char *path, size_t *missing, struct error *er
 		return -1;
 	snprintf(copy, sizeof(copy), "%s", path + 1);
 
-	auto_fd parent = open_parent(root, copy, &rest);
+	auto_fd opened = -1;
+	int parent = find_parent(root, copy, &rest, &opened);
 
 	if (parent < 0)
 		return error_coded(

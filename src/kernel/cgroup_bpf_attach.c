@@ -227,15 +227,17 @@ static int detach(int cgroup, int prog, struct error *err)
 	return 0;
 }
 
-/* Nobody notices a filter that is not there: so we look. */
-static int verify(int cgroup, int prog, struct error *err)
+/* Nobody notices a filter that is not there: so we look.  Where there was none one is ours. */
+static int verify(int cgroup, int prog, bool fresh, struct error *err)
 {
 	uint32_t ids[ATTACHED_MAX], id;
 	size_t n = 0;
 
-	(void)is_ours(prog, &id);
 	if (query(cgroup, ids, &n, err) < 0)
 		return -1;
+	if (fresh && n == 1)
+		return 0;
+	(void)is_ours(prog, &id);
 	for (size_t i = 0; i < n && i < ATTACHED_MAX; i++) {
 		if (ids[i] == id)
 			return 0;
@@ -244,12 +246,13 @@ static int verify(int cgroup, int prog, struct error *err)
 			    "the device rules are not in force after they were attached");
 }
 
-int device_program_attach(int fd, const struct bpf_insn *program, size_t length, struct error *err)
+int device_program_attach(int fd, const struct bpf_insn *program, size_t length, bool fresh,
+			  struct error *err)
 {
 	auto_attached ours = { .n = 0 };
 	auto_fd prog = load(program, length, err);
 
-	if (prog < 0 || find_ours(fd, &ours, err) < 0)
+	if (prog < 0 || (!fresh && find_ours(fd, &ours, err) < 0))
 		return -1;
 	if (attach(fd, prog, ours.n == 1 ? ours.fds[0] : -1, err) < 0)
 		return -1;
@@ -258,5 +261,5 @@ int device_program_attach(int fd, const struct bpf_insn *program, size_t length,
 		if (detach(fd, ours.fds[i], err) < 0)
 			return -1;
 	}
-	return verify(fd, prog, err);
+	return verify(fd, prog, fresh, err);
 }

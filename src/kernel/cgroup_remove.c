@@ -181,8 +181,10 @@ static int explain(int root, const char *path, int errnum, struct error *err)
 	return -1;
 }
 
-/* Opens the parent of PATH and points *NAME at the last component; -1 with errno in ERR. */
-static int open_parent(int root, const char *path, const char **name, struct error *err)
+/* The parent of PATH, for which *OPENED may have to be opened, and in *NAME the last component; -1
+ * with errno in ERR. */
+static int find_parent(int root, const char *path, const char **name, int *opened,
+		       struct error *err)
 {
 	const char *slash = strrchr(path, '/');
 	char parent[PATH_MAX];
@@ -193,15 +195,19 @@ static int open_parent(int root, const char *path, const char **name, struct err
 		return error_config(err, NULL,
 				    "\"%.64s\" is no path of a cgroup that can be removed", path);
 	*name = slash + 1;
-	snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	return cgroup_open(root, parent, err);
+	if (slash == path)
+		return root;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	*opened = cgroup_open(root, parent, err);
+	return *opened;
 }
 
 /* Removes the empty cgroup PATH: 1 removed or gone already, 0 others use it by now. */
 static int remove_parent(int root, const char *path, struct error *err)
 {
 	const char *name = "";
-	auto_fd parent = open_parent(root, path, &name, err);
+	auto_fd opened = -1;
+	int parent = find_parent(root, path, &name, &opened, err);
 	int errnum;
 
 	if (parent < 0) {
@@ -238,11 +244,24 @@ static int remove_parents(int root, const char *path, size_t n, struct error *er
 	return 0;
 }
 
+bool cgroup_remove_empty(int root, const char *path)
+{
+	struct error dropped = { 0 };
+	const char *name = "";
+	auto_fd opened = -1;
+	int parent = find_parent(root, path, &name, &opened, &dropped);
+
+	if (parent < 0)
+		error_ignore(&dropped, "who has to remove it finds out");
+	return parent >= 0 && remove_directory(parent, name) == 0;
+}
+
 int cgroup_remove(int root, const char *path, size_t made, int timeout_ms, struct error *err)
 {
 	struct removal removal = { .deadline = now_ms() + timeout_ms, .backoff_ms = 1 };
 	const char *name = "";
-	auto_fd parent = open_parent(root, path, &name, err);
+	auto_fd opened = -1;
+	int parent = find_parent(root, path, &name, &opened, err);
 	int errnum;
 
 	if (parent < 0) {

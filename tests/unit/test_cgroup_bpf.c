@@ -285,19 +285,6 @@ static int ask_make_null(void)
 	return mknod_errno(S_IFCHR, makedev(1, 3));
 }
 
-static void apply(const struct fixture *fixture, const struct device_rule *rules, size_t n)
-{
-	auto_arena arena = { 0 };
-	struct error err = { 0 };
-	size_t length = 0;
-	struct bpf_insn *program = device_program(&arena, rules, n, &length);
-	int result = device_program_attach(fixture->cgroup.fd, program, length, &err);
-
-	if (result < 0)
-		print_error("%s (%s) %s\n", err.what, strerror(err.errnum), err.hint);
-	check_int(result, 0);
-}
-
 /* How many device programs are on the cgroup, by asking the kernel. */
 static int count_attached(int cgroup)
 {
@@ -310,6 +297,20 @@ static int count_attached(int cgroup)
 	attributes.bpf.query.attach_type = BPF_CGROUP_DEVICE;
 	check_int(syscall(SYS_bpf, BPF_PROG_QUERY, &attributes, sizeof(attributes)), 0);
 	return (int)attributes.bpf.query.prog_cnt;
+}
+
+static void apply(const struct fixture *fixture, const struct device_rule *rules, size_t n)
+{
+	auto_arena arena = { 0 };
+	struct error err = { 0 };
+	size_t length = 0;
+	struct bpf_insn *program = device_program(&arena, rules, n, &length);
+	int result = device_program_attach(fixture->cgroup.fd, program, length,
+					   count_attached(fixture->cgroup.fd) == 0, &err);
+
+	if (result < 0)
+		print_error("%s (%s) %s\n", err.what, strerror(err.errnum), err.hint);
+	check_int(result, 0);
 }
 
 static void test_the_kernel_obeys(void **state)
@@ -325,6 +326,7 @@ static void test_the_kernel_obeys(void **state)
 
 	check_int(ask_inside(fixture, ask_read_full), 0);
 	apply(fixture, NULL, 0);
+	check_int(count_attached(fixture->cgroup.fd), 1);
 	check_int(ask_inside(fixture, ask_read_zero), EPERM);
 	check_int(ask_inside(fixture, ask_make_null), EPERM);
 
