@@ -17,12 +17,15 @@ struct become {
 	const struct plan_seccomp *seccomp;
 	int procfs;
 	int channel;
-	int root;     /* "/" of the container */
-	int terminal; /* the pty's slave, or -1 */
+	int root;		     /* "/" of the container */
+	int terminal;		     /* the pty's slave, or -1 */
+	int trace;		     /* or -1 */
+	const struct statx *streams; /* of 0, 1 and 2; NULL when nobody has looked yet */
 	unsigned int preserve_fds;
 	const char *keyring; /* or NULL */
 	const char *keyring_label;
 	uint64_t ignored;   /* signals: of process_reset_signals() */
+	int cap_last;	    /* the last capability that this kernel knows */
 	bool in_userns;	    /* setresuid(0) first: our ids are the parent's */
 	bool stay_dumpable; /* an unprivileged engine must reach /proc/PID/ns of the waiting init */
 	pid_t parent;	    /* dies with it until the commit, or 0 */
@@ -35,6 +38,7 @@ struct become {
 	pid_t *born;
 	bool unattended;	       /* it need not introduce itself */
 	bool limits_left;	       /* P has not set them all: become_program() does */
+	bool entered;		       /* process->cwd is the working directory already */
 	int start_socket;	       /* what it needs beside the channel, or -1 */
 	struct strings env;	       /* process->env, and HOME: become_find_home() */
 	const char *program;	       /* found by become_find_program() */

@@ -15,9 +15,9 @@ struct caps {
 	uint64_t ambient;
 };
 
-/* Drops from the bounding set what CAPS->bounding does not have; needs CAP_SETPCAP, so before the
- * ids change. */
-int caps_drop_bounding(const struct caps *caps, struct error *err) must_check;
+/* Drops from the bounding set what CAPS->bounding does not have, up to the capability LAST; needs
+ * CAP_SETPCAP, so before the ids change. */
+int caps_drop_bounding(const struct caps *caps, int last, struct error *err) must_check;
 /* After the ids changed (with PR_SET_KEEPCAPS): sets effective, permitted, inheritable and then
  * ambient, and reads them back. */
 int caps_apply(const struct caps *caps, int last, struct error *err) must_check;

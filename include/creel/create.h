@@ -11,6 +11,7 @@
 #include <creel/message.h>
 #include <creel/oom.h>
 #include <creel/plan.h>
+#include <sys/stat.h>
 
 struct error;
 
@@ -61,6 +62,8 @@ struct create {
 	uint64_t more_namespaces; /* that a restored container has, whatever the document says */
 	bool unit_asked;	  /* systemd was asked for the unit: it may exist */
 	bool unit_silent;	  /* and did not answer in time */
+	struct statx streams[3];  /* our own standard streams, which the container gets */
+	bool streams_known;	  /* not where it gets a terminal */
 	bool early;		  /* create_starts_early(), asked before the fork */
 	bool limits_left;	  /* to I, by become_set_limits() */
 	bool started;		  /* by START that was sent early: I has said EXEC */

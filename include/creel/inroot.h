@@ -6,6 +6,9 @@
  * PATH is as in the container, with or without a leading '/'.  "In the root" means: ".." and
  * absolute links stop at the root (RESOLVE_IN_ROOT), magic links are refused.  "Beneath" is for
  * what must be real: no link in any component.
+ *
+ * What is made has the mode that is asked for when the umask is 0, as init's is: nobody's umask
+ * counts in a container's tree.
  */
 #pragma once
 
@@ -27,6 +30,8 @@ int inroot_open_real(int root, const char *path, uint64_t flags, struct error *e
 /* Makes the directory PATH with its parents (mode 0755 & MODE); returns an O_PATH descriptor of it.
  * One that exists is fine, also behind links inside the root. */
 int inroot_make_directory(int root, const char *path, mode_t mode, struct error *err) must_check;
+/* The same for a directory that has just been found to be missing. */
+int inroot_make_missing(int root, const char *path, mode_t mode, struct error *err) must_check;
 /* Makes an empty regular file with its parents, as a mount point for a file; an existing
  * non-directory is fine. */
 int inroot_make_file(int root, const char *path, struct error *err) must_check;
@@ -38,6 +43,7 @@ int inroot_make_file(int root, const char *path, struct error *err) must_check;
  */
 struct inroot_parent {
 	int fd;
+	mode_t exact;	/* of a node that was made there as it was asked for, or 0 */
 	char path[256]; /* a longer one is not kept */
 };
 

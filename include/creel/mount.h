@@ -130,9 +130,11 @@ int mount_root_readonly(int root, struct error *err) must_check;
 
 /*
  * Makes ROOT the root of the mount namespace and detaches the old one (pivot_root(".", ".")); with
- * NO_PIVOT it is moved over "/" and chroot(2) follows, for ramdisks.  PROPAGATION (0, or MS_SHARED
- * / MS_UNBINDABLE) is applied to the new root after it.
+ * NO_PIVOT it is moved over "/" and chroot(2) follows, for ramdisks.  BEFORE is what
+ * mount_prepare_root() made everything, or 0 when nobody knows; PROPAGATION (0, or MS_SHARED /
+ * MS_UNBINDABLE) is applied to the new root after it.
  */
-int mount_pivot(int root, bool no_pivot, unsigned long propagation, struct error *err) must_check;
+int mount_pivot(int root, bool no_pivot, unsigned long before, unsigned long propagation,
+		struct error *err) must_check;
 /* Without a mount namespace: chroot(2) only. */
 int mount_chroot(int root, struct error *err) must_check;

@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -109,25 +110,27 @@ int become_start(struct become *become, struct error *err)
 	return become->keyring_label ? label_selinux_key(become->procfs, NULL, err) : 0;
 }
 
-static bool is_null_device(const struct stat *st)
+static bool is_null_device(const struct statx *status)
 {
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+	return S_ISCHR(status->stx_mode) && status->stx_rdev_major == 1 &&
+	       status->stx_rdev_minor == 3;
 }
 
 /* The host's null device would be a device node from outside; the container's own may be a trap
  * (CVE-2026-88265). */
 static int reopen_null(struct become *become, int stream, struct error *err)
 {
-	struct stat st;
+	struct statx status;
 	/* What an image has there must not be opened before it is known: to open a device is to do
 	 * something with it. */
-	auto_fd node = inroot_try(become->root, "dev/null", O_PATH);
+	auto_left_fd node = inroot_try(become->root, "dev/null", O_PATH);
 
-	if (node < 0 || fstat(node, &st) < 0 || !is_null_device(&st))
+	if (node < 0 || statx(node, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status) < 0 ||
+	    !is_null_device(&status))
 		return 0; /* The one that we have is certainly /dev/null; a container without one
 			     keeps it. */
 
-	auto_fd null = procfs_reopen(become->procfs, node, O_RDWR);
+	auto_left_fd null = procfs_reopen(become->procfs, node, O_RDWR);
 
 	if (null < 0)
 		return 0;
@@ -144,17 +147,19 @@ int become_prepare_streams(struct become *become, struct error *err)
 			   : terminal_take(become->terminal, become->process->uid, err);
 
 	for (int stream = 0; stream < 3; stream++) {
-		struct stat st;
+		struct statx status;
 
-		if (fstat(stream, &st) < 0)
+		if (become->streams)
+			status = become->streams[stream];
+		else if (statx(stream, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status) < 0)
 			continue;
-		if (is_null_device(&st)) {
+		if (is_null_device(&status)) {
 			if (reopen_null(become, stream, err) < 0)
 				return -1;
-		} else if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
+		} else if (S_ISFIFO(status.stx_mode) || S_ISSOCK(status.stx_mode)) {
 			/* So that the user can open /dev/stdout again; never a file or device of
 			 * the host's. */
-			if (st.st_uid != become->process->uid &&
+			if (status.stx_uid != become->process->uid &&
 			    fchown(stream, become->process->uid, (gid_t)-1) < 0 && errno != EPERM &&
 			    errno != EROFS && errno != EINVAL)
 				return error_system(err, errno,
@@ -244,26 +249,29 @@ static int set_groups(const struct become *become, struct error *err)
 static int set_credentials(struct become *become, struct error *err)
 {
 	const struct plan_process *process = become->process;
-	int last = caps_last();
+	/* Only who stops being root loses them. */
+	bool keep = process->uid != 0;
+	bool changes = process->uid != 0 || process->gid != 0 || getauxval(AT_EUID) != 0 ||
+		       getauxval(AT_EGID) != 0;
 
-	if (caps_drop_bounding(&process->caps, err) < 0)
+	if (caps_drop_bounding(&process->caps, become->cap_last, err) < 0)
 		return error_coded(err, CRL_IDS_AND_CAPABILITIES,
 				   error_at(err, "/process/capabilities/bounding"));
-	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+	if (keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_coded(
 		    err, CRL_IDS_AND_CAPABILITIES,
 		    error_system(err, errno, "cannot keep capabilities over the change of ids"));
 	if (set_groups(become, err) < 0 ||
 	    set_ids(process->uid, process->gid, "/process/user", err) < 0)
 		return -1;
-	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+	if (keep && prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return error_coded(
 		    err, CRL_IDS_AND_CAPABILITIES,
 		    error_system(err, errno, "cannot reset the keeping of capabilities"));
-	/* The change of ids cleared it. */
-	if (process_die_with_parent(SIGKILL, 0, err) < 0)
+	/* The change of ids has cleared it. */
+	if (changes && process_die_with_parent(SIGKILL, 0, err) < 0)
 		return -1;
-	if (caps_apply(&process->caps, last, err) < 0)
+	if (caps_apply(&process->caps, become->cap_last, err) < 0)
 		return error_coded(err, CRL_IDS_AND_CAPABILITIES,
 				   error_at(err, "/process/capabilities"));
 	return 0;
@@ -296,31 +304,18 @@ static int enter_directory(struct become *become, struct error *err)
 	return 0;
 }
 
-/* Either root or the user may be the one who has the right to enter it: once before the ids change,
- * and once after. */
+/* Either root or the user may be the one who has the right to enter it: it is tried before the ids
+ * change, and else after. */
 static int enter_directory_early(struct become *become, struct error *err)
 {
-	if (enter_directory(become, err) < 0) {
-		if (err->errnum != EACCES)
-			return -1;
-		*err = (struct error){ 0 };
+	if (enter_directory(become, err) == 0) {
+		become->entered = true;
+		return 0;
 	}
+	if (err->errnum != EACCES)
+		return -1;
+	*err = (struct error){ 0 };
 	return 0;
-}
-
-static int enter_directory_late(struct become *become, struct error *err)
-{
-	char path[4096];
-
-	if (enter_directory(become, err) == 0)
-		return 0;
-	/* Root got in before. */
-	if (err->errnum == EACCES && syscall(SYS_getcwd, path, sizeof(path)) > 0 &&
-	    text_equal(path, become->process->cwd)) {
-		*err = (struct error){ 0 };
-		return 0;
-	}
-	return -1;
 }
 
 static bool loads_filter_early(const struct become *become)
@@ -350,23 +345,36 @@ static int blame_filter(const struct become *become, struct error *err)
 			       "CAP_SYS_RESOURCE");
 }
 
+/*
+ * Before the kernel could look at the program: its "#!" line may name /proc/self/fd/N, which
+ * close-on-exec comes too late for.  That includes what the mounts have left, and what a library
+ * opened behind our back.
+ */
+static int close_others(const struct become *become, struct error *err)
+{
+	int keep[] = { become->channel, become->start_socket, become->root, become->procfs,
+		       become->trace };
+
+	return fd_close_others(3 + (int)become->preserve_fds, keep, ARRAY_SIZE(keep), err);
+}
+
 int become_user(struct become *become, struct error *err)
 {
-	/* Everything is close-on-exec at birth; this is for what a library opened behind our back.
-	 */
-	if (fd_cloexec_from(3 + (int)become->preserve_fds, err) < 0)
+	if (close_others(become, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < become->preserve_fds; i++)
 		if (fd_keep_on_exec(3 + (int)i, err) < 0)
 			return -1;
-	if (set_labels(become, err) < 0 || enter_directory_early(become, err) < 0)
+	if (set_labels(become, err) < 0 ||
+	    (!become->entered && enter_directory_early(become, err) < 0))
 		return -1;
 	/* The label goes with it: an attribute of the next exec is inherited. */
 	if (become_is_born_first(become) && become_be_born(become, err) < 0)
 		return -1;
 	if (loads_filter_early(become) && install_filter(become, err) < 0)
 		return -1;
-	if (set_credentials(become, err) < 0 || enter_directory_late(become, err) < 0)
+	if (set_credentials(become, err) < 0 ||
+	    (!become->entered && enter_directory(become, err) < 0))
 		return blame_filter(become, err);
 	umask(become->process->umask);
 	if (become->process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {

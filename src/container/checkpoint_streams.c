@@ -27,12 +27,10 @@ static bool is_pty(unsigned int device)
 }
 
 /* The name that CRIU has for it; "" for one that it opens again in the container. */
-static char *key_of(struct arena *arena, int stream)
+static char *key_of(struct arena *arena, const struct statx *stream)
 {
-	struct statx status;
+	const struct statx status = *stream;
 
-	if (statx(stream, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &status) < 0)
-		return arena_strdup(arena, "");
 	if (S_ISFIFO(status.stx_mode))
 		return text_format(arena, "pipe:[%llu]", (unsigned long long)status.stx_ino);
 	if (S_ISSOCK(status.stx_mode))
@@ -48,10 +46,18 @@ static char *key_of(struct arena *arena, int stream)
 	return arena_strdup(arena, "");
 }
 
-void create_note_streams(struct arena *arena, struct strings *streams)
+void create_note_streams(struct create *create)
 {
-	for (int stream = 0; stream < 3; stream++)
-		strings_add(arena, streams, key_of(arena, stream));
+	struct arena *arena = create->runtime->arena;
+
+	for (int i = 0; i < 3; i++) {
+		struct statx *stream = &create->streams[i];
+
+		if (statx(i, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, stream) < 0)
+			*stream = (struct statx){ .stx_mask = 0 };
+		strings_add(arena, &create->container.state.streams, key_of(arena, stream));
+	}
+	create->streams_known = true;
 }
 
 int checkpoint_save_streams(struct arena *arena, const struct strings *streams, int images,

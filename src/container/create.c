@@ -133,7 +133,7 @@ static void fill_state(struct create *create, struct state *state)
 		.waits = !create->options->start_now,
 	};
 	if (!plan->process.terminal)
-		create_note_streams(arena, &state->streams);
+		create_note_streams(create);
 	if (plan->rdt) {
 		state->rdt_group = (char *)plan->rdt->group;
 		state->rdt_own = plan->rdt->own;
@@ -555,14 +555,15 @@ void create_close_in_child(struct create *create)
 	fd_close(&create->runtime->cgroup_root);
 }
 
+/* The command ends now, and all that is open with it. */
 void create_close(struct create *create)
 {
-	fd_close(&create->channel);
-	fd_close(&create->peer);
-	fd_close(&create->stage_fd);
-	fd_close(&create->init_fd);
-	fd_close(&create->console);
-	fd_close(&create->start_socket);
-	fd_close(&create->cgroup.fd);
-	container_close(&create->container);
+	fd_leave(&create->channel);
+	fd_leave(&create->peer);
+	fd_leave(&create->stage_fd);
+	fd_leave(&create->init_fd);
+	fd_leave(&create->console);
+	fd_leave(&create->start_socket);
+	fd_leave(&create->cgroup.fd);
+	fd_leave(&create->container.dir);
 }

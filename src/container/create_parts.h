@@ -15,7 +15,7 @@ bool create_has_hooks(const struct oci_hooks *hooks, enum oci_hook_kind kind);
 int create_make_filter(struct create *create, struct error *err);
 int create_make_state(struct create *create, struct error *err);
 /* Our own streams, which the container gets: a checkpoint has to know them from its files. */
-void create_note_streams(struct arena *arena, struct strings *streams);
+void create_note_streams(struct create *create);
 int create_make_record(struct create *create, struct error *err);
 int create_make_published(struct create *create, struct error *err);
 int create_undo_published(struct create *create, struct error *err);

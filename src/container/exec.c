@@ -209,7 +209,6 @@ static void never_returns stage(struct exec *exec)
 	struct error err = { 0 };
 
 	message_log_to(&exec->peer);
-	signal(SIGPIPE, SIG_IGN);
 	if (make_steps(inner_steps, ARRAY_SIZE(inner_steps), exec, &err) < 0)
 		message_send_error(exec->peer, &err);
 	_exit(255);

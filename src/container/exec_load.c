@@ -465,9 +465,11 @@ int exec_load(struct exec *exec, struct error *err)
 		.procfs = exec->runtime->procfs,
 		.root = -1,
 		.terminal = -1,
+		.trace = -1,
 		.start_socket = -1,
 		.preserve_fds = exec->options->preserve_fds,
 		.ignored = exec->runtime->facts.signals_ignored,
+		.cap_last = exec->runtime->facts.cap_last,
 		.in_userns = exec->namespaces & CLONE_NEWUSER,
 	};
 	exec->become.preserve_fds += exec->options->listen_fds;

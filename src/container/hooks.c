@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +52,8 @@ static void never_returns run_child(const struct oci_hook *hook, const struct ho
 
 	setpgid(0, 0);
 	process_reset_signals(UINT64_MAX);
+	/* Ours are for our own files, and what a hook makes may be the container's. */
+	umask(0022);
 	if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
 	    close_range(3, ~0U, 0) < 0 || chdir(run->directory) < 0)
 		_exit(126);

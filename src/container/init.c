@@ -166,7 +166,8 @@ static int enter_root(struct init *init, struct error *err)
 	if (!makes(init, CLONE_NEWNS)) {
 		if (mount_chroot(init->root, err) < 0)
 			return -1;
-	} else if (mount_pivot(init->root, plan->no_pivot, plan->propagation_after, err) < 0) {
+	} else if (mount_pivot(init->root, plan->no_pivot, plan->propagation,
+			       plan->propagation_after, err) < 0) {
 		return -1;
 	}
 	init->become.root = init->root;
@@ -175,14 +176,18 @@ static int enter_root(struct init *init, struct error *err)
 
 static int make_directory(struct init *init, struct error *err)
 {
-	int fd = inroot_make_directory(init->root, init->plan->process.cwd, 0755, err);
+	const char *path = init->plan->process.cwd;
+
+	if (text_equal(path, "/"))
+		return 0;
+
+	auto_left_fd fd = inroot_make_directory(init->root, path, 0755, err);
 
 	if (fd < 0) {
 		error_while(err, "cannot make the working directory");
 		error_code(err, CRL_CWD);
 		return error_at(err, "/process/cwd");
 	}
-	close(fd);
 	return 0;
 }
 
@@ -356,8 +361,9 @@ static const struct init_step {
 	{ "preparing the standard streams", prepare_streams },
 	/* Read with root's rights, inside the root. */
 	{ "finding the home directory", find_home },
-	/* Labels, early seccomp, ids, capabilities, working directory, no_new_privs: become.c.  In
-	   a pid namespace that was joined I is born with that, and not before: birth.c. */
+	/* What is left open, labels, early seccomp, ids, capabilities, working directory,
+	   no_new_privs: become.c.  In a pid namespace that was joined I is born with that, and not
+	   before: birth.c. */
 	{ "becoming the user", drop_rights },
 	/* With the user's rights, and before READY, so that `create` reports what is wrong with
 	   args[0]. */
@@ -387,8 +393,14 @@ static void fill_become(struct init *init)
 		.mounts = init->plan->mounts,
 		.mounts_n = init->plan->mounts_n,
 		.terminal = -1,
+		/* Where entering the root leads. */
+		.entered = text_equal(init->plan->process.cwd, "/"),
+		.trace = create->runtime->trace,
+		/* In a user namespace their owners have other numbers. */
+		.streams = create->streams_known && !userns ? create->streams : NULL,
 		.preserve_fds = init->plan->preserve_fds,
 		.ignored = create->runtime->facts.signals_ignored,
+		.cap_last = create->runtime->facts.cap_last,
 		.born = create_is_born_late(create) ? create->born : NULL,
 		.start_socket = create->start_socket,
 		.keyring = init->plan->keyring,
@@ -421,7 +433,8 @@ void init_main(struct create *create)
 	};
 
 	message_log_to(&create->peer);
-	signal(SIGPIPE, SIG_IGN); /* A dead P is an error value, not a signal. */
+	/* What is made in the container's tree has the mode that the document asks for. */
+	umask(0);
 	fill_become(&init);
 	if (process_die_with_parent(SIGKILL, 0, &err) < 0 ||
 	    process_set_dumpable(false, &err) < 0 ||

@@ -51,7 +51,8 @@ int become_find_home(struct become *become, struct error *err)
 	if (!process->needs_home)
 		return 0;
 
-	auto_fd file = inroot_try(become->root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	auto_left_fd file =
+	    inroot_try(become->root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st = { 0 };
 
 	/* What the image may have done is no error; what the host may have is. */

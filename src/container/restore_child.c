@@ -181,6 +181,7 @@ static int prepare_mounts(struct restore *restore, struct error *err)
 static int become_criu(struct restore *restore, struct error *err)
 {
 	struct create *create = &restore->create;
+	mode_t mask;
 
 	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
 	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0)
@@ -190,8 +191,11 @@ static int become_criu(struct restore *restore, struct error *err)
 	if ((create->plan.namespaces.create & CLONE_NEWCGROUP) &&
 	    namespace_unshare(CLONE_NEWCGROUP, err) < 0)
 		return -1;
+	/* Mount points have the mode that is asked for. */
+	mask = umask(0);
 	if (prepare_mounts(restore, err) < 0)
 		return -1;
+	umask(mask);
 	if (message_send(create->peer, MESSAGE_READY, 0, -1, err) < 0)
 		return -1;
 	fd_close(&create->container.dir);
@@ -206,7 +210,6 @@ void restore_child_main(struct restore *restore)
 	fd_close(&create->channel);
 	fd_close(&restore->criu.socket);
 	message_log_to(&create->peer);
-	signal(SIGPIPE, SIG_IGN);
 	become_criu(restore, &err);
 	message_send_error(create->peer, &err);
 	_exit(1);

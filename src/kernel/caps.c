@@ -138,16 +138,14 @@ int caps_read(struct caps *caps, struct error *err)
 	return 0;
 }
 
-int caps_drop_bounding(const struct caps *caps, struct error *err)
+int caps_drop_bounding(const struct caps *caps, int last, struct error *err)
 {
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i <= last; i++) {
 		if (caps->bounding & bit(i) || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
 			continue;
 
 		int errnum = errno;
 
-		if (errnum == EINVAL && i > LAST_OF_BASELINE)
-			break; /* past the last one */
 		/* A process without CAP_SETPCAP goes on when there is nothing to drop. */
 		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 0)
 			continue;

@@ -171,17 +171,9 @@ static void walk_next(struct walk *walk, char *name, size_t size)
 	memmove(walk->rest, after, strlen(after) + 1);
 }
 
-/* The exact MODE: nobody's umask counts in a container's tree, and creel has one thread. */
 static int make(int at, const char *name, mode_t mode, dev_t device)
 {
-	mode_t mask = umask(0);
-	int made =
-	    S_ISDIR(mode) ? mkdirat(at, name, mode & 07777) : mknodat(at, name, mode, device);
-	int errnum = errno;
-
-	umask(mask);
-	errno = errnum;
-	return made;
+	return S_ISDIR(mode) ? mkdirat(at, name, mode & 07777) : mknodat(at, name, mode, device);
 }
 
 /* Opens NAME in the directory reached, making it when it is missing.  EEXIST means that another was
@@ -293,7 +285,7 @@ static bool split(const char *path, char parent[PATH_MAX], char name[NAME_MAX + 
 static int make_last(int root, const char *path, mode_t mode)
 {
 	char parent[PATH_MAX], name[NAME_MAX + 1];
-	auto_fd at =
+	auto_left_fd at =
 	    split(path, parent, name) ? inroot_try(root, parent, O_PATH | O_DIRECTORY) : -1;
 
 	if (at < 0 || make(at, name, S_IFDIR | mode, 0) < 0)
@@ -301,21 +293,28 @@ static int make_last(int root, const char *path, mode_t mode)
 	return open_retried(at, name, O_PATH | O_DIRECTORY, REAL);
 }
 
-int inroot_make_directory(int root, const char *path, mode_t mode, struct error *err)
+int inroot_make_missing(int root, const char *path, mode_t mode, struct error *err)
 {
-	int fd = inroot_try(root, path, O_PATH | O_DIRECTORY);
+	int fd = make_last(root, path, mode & 0755);
 
-	if (fd < 0 && errno == ENOENT) {
-		fd = make_last(root, path, mode & 0755);
-		/* Also a dangling link is ENOENT: the walk makes what it points to, inside the
-		 * root. */
-		if (fd < 0)
-			fd = walk(root, path, mode & 0755, END_DIRECTORY);
-	}
+	/* Also what a dangling link points to is missing: the walk makes it, inside the root. */
+	if (fd < 0)
+		fd = walk(root, path, mode & 0755, END_DIRECTORY);
 	if (fd < 0)
 		return error_system(err, errno, "cannot make the directory %s inside the root",
 				    path);
 	return fd;
+}
+
+int inroot_make_directory(int root, const char *path, mode_t mode, struct error *err)
+{
+	int fd = inroot_try(root, path, O_PATH | O_DIRECTORY);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT)
+		return inroot_make_missing(root, path, mode, err);
+	return error_system(err, errno, "cannot make the directory %s inside the root", path);
 }
 
 int inroot_make_file(int root, const char *path, struct error *err)
@@ -336,7 +335,7 @@ int inroot_make_file(int root, const char *path, struct error *err)
 
 void inroot_forget(struct inroot_parent *parent)
 {
-	fd_close(&parent->fd);
+	fd_leave(&parent->fd);
 }
 
 #define auto_parent cleanup_with(inroot_forget) struct inroot_parent
@@ -352,7 +351,8 @@ static int open_parent(int root, struct inroot_parent *kept, const char *path, c
 		return error_system(err, errno, "cannot make %s inside the root", path);
 	if (kept->fd >= 0 && strcmp(kept->path, parent) == 0)
 		return kept->fd;
-	fd_close(&kept->fd);
+	inroot_forget(kept);
+	kept->exact = 0;
 	kept->fd = inroot_make_directory(root, parent, 0755, err);
 	kept->path[0] = '\0';
 	if (strlen(parent) < sizeof(kept->path))
@@ -399,7 +399,8 @@ int inroot_make_node(int root, struct inroot_parent *kept, const char *path, mod
 {
 	char name[NAME_MAX + 1];
 	auto_parent own = INROOT_NO_PARENT;
-	int parent = open_parent(root, kept ? kept : &own, path, name, err);
+	struct inroot_parent *used = kept ? kept : &own;
+	int parent = open_parent(root, used, path, name, err);
 	struct stat status;
 
 	if (parent < 0)
@@ -409,8 +410,13 @@ int inroot_make_node(int root, struct inroot_parent *kept, const char *path, mod
 			return check_same_node(parent, name, path, mode, device, err);
 		return error_system(err, errno, "cannot make the device %s", path);
 	}
+	/* What its neighbour got with the same mode it has, too. */
+	if (used->exact == mode && uid == 0 && gid == 0)
+		return 0;
 	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_system(err, errno, "cannot examine %s inside the root", path);
+	if (status.st_uid == 0 && status.st_gid == 0 && status.st_mode == mode)
+		used->exact = mode;
 	if ((status.st_uid != uid || status.st_gid != gid) &&
 	    fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_system(err, errno, "cannot set the owner of %s", path);

@@ -16,14 +16,6 @@
 #include "mount_parts.h"
 #include "syscalls.h"
 
-/* What one op leaves to the next. */
-struct place {
-	int root;
-	struct inroot_parent parent;
-	char looked_for[256]; /* the last thing that a link would point to, */
-	bool exists;	      /* and whether it is there */
-};
-
 /* The source is a link and MOUNT_COPY_LINK asked for the link itself. */
 static int copy_link(int root, struct mount_op *op, struct error *err)
 {
@@ -53,19 +45,19 @@ static int check_proc(const struct mount_op *op, const struct stat *status, stru
 			       "\"/proc\" cannot be mounted because its source is not a procfs");
 }
 
-static int apply_bind(int root, struct mount_op *op, struct error *err)
+static int apply_bind(struct mount_place *place, struct mount_op *op, struct error *err)
 {
 	struct stat status;
 
 	if (fstat(op->tree, &status) < 0)
 		return error_system(err, errno, "cannot examine the source %s", op->source);
 	if (S_ISLNK(status.st_mode) && (op->flags & MOUNT_COPY_LINK))
-		return copy_link(root, op, err);
+		return copy_link(place->root, op, err);
 	if (check_proc(op, &status, err) < 0)
 		return -1;
 
-	auto_fd tree = take_fd(&op->tree);
-	auto_fd target = mount_open_target(root, op, S_ISDIR(status.st_mode), NULL, err);
+	auto_left_fd tree = take_fd(&op->tree);
+	auto_left_fd target = mount_open_target(place, op, S_ISDIR(status.st_mode), NULL, err);
 
 	if (target < 0)
 		return -1;
@@ -101,7 +93,7 @@ static int look_for(int root, const char *path, struct error *err)
 {
 	/* Not followed at the end: /proc/self/fd/0 is a magic link, and that it is there is enough.
 	 */
-	auto_fd fd = inroot_try(root, path, O_PATH | O_NOFOLLOW);
+	auto_left_fd fd = inroot_try(root, path, O_PATH | O_NOFOLLOW);
 
 	if (fd >= 0)
 		return 1;
@@ -113,7 +105,8 @@ static int look_for(int root, const char *path, struct error *err)
 	return error_system(err, errno, "cannot find out whether %s exists", path);
 }
 
-static int points_to_something(struct place *place, const struct mount_op *op, struct error *err)
+static int points_to_something(struct mount_place *place, const struct mount_op *op,
+			       struct error *err)
 {
 	char path[PATH_MAX];
 	int found;
@@ -130,7 +123,7 @@ static int points_to_something(struct place *place, const struct mount_op *op, s
 	return found;
 }
 
-static int apply_link(struct place *place, const struct mount_op *op, struct error *err)
+static int apply_link(struct mount_place *place, const struct mount_op *op, struct error *err)
 {
 	if (op->flags & MOUNT_IF_TARGET_EXISTS) {
 		int exists = points_to_something(place, op, err);
@@ -150,7 +143,7 @@ static int apply_link(struct place *place, const struct mount_op *op, struct err
 	return -1;
 }
 
-static int apply(struct place *place, struct mount_op *op, struct error *err)
+static int apply(struct mount_place *place, struct mount_op *op, struct error *err)
 {
 	int root = place->root;
 
@@ -164,11 +157,11 @@ static int apply(struct place *place, struct mount_op *op, struct error *err)
 	place->looked_for[0] = '\0';
 	switch (op->kind) {
 	case MOUNT_NEW:
-		return mount_new(root, op, err);
+		return mount_new(place, op, err);
 	case MOUNT_CGROUP:
-		return mount_cgroup(root, op, err);
+		return mount_cgroup(place, op, err);
 	case MOUNT_BIND:
-		return apply_bind(root, op, err);
+		return apply_bind(place, op, err);
 	case MOUNT_REMOUNT:
 		return mount_remount(root, op, err);
 	case MOUNT_READONLY:
@@ -182,7 +175,7 @@ static int apply(struct place *place, struct mount_op *op, struct error *err)
 	return error_system(err, EINVAL, "cannot mask %s in this way", op->target);
 }
 
-static int apply_one(struct place *place, struct mount_op *op, struct error *err)
+static int apply_one(struct mount_place *place, struct mount_op *op, struct error *err)
 {
 	if (apply(place, op, err) == 0)
 		return 0;
@@ -192,7 +185,7 @@ static int apply_one(struct place *place, struct mount_op *op, struct error *err
 
 int mount_apply_all(int root, struct mount_op *ops, size_t n, struct error *err)
 {
-	struct place place = { .root = root, .parent = INROOT_NO_PARENT };
+	struct mount_place place = { .root = root, .parent = INROOT_NO_PARENT };
 	int result = 0;
 
 	for (size_t i = 0; i < n && result == 0; i++)

@@ -168,12 +168,12 @@ int mount_change_by_op(int fd, const struct mount_op *op, struct error *err)
 	return mount_change(fd, op->recursive_set, op->recursive_clear, true, op, err);
 }
 
-int mount_propagate(int fd, unsigned long propagation, struct error *err)
+static int propagate(int fd, const char *path, unsigned long propagation, struct error *err)
 {
 	struct mount_attr attr = { .propagation = propagation & ~(unsigned long)MS_REC };
 	int flags = AT_EMPTY_PATH | (propagation & MS_REC ? AT_RECURSIVE : 0);
 
-	if (mount_setattr(fd, "", (unsigned int)flags, &attr, sizeof(attr)) == 0)
+	if (mount_setattr(fd, path, (unsigned int)flags, &attr, sizeof(attr)) == 0)
 		return 0;
 	error_system(err, errno, "cannot set the propagation of a mount");
 	error_call(err, "mount_setattr");
@@ -183,6 +183,16 @@ int mount_propagate(int fd, unsigned long propagation, struct error *err)
 		   "mount_setattr(2) is in every kernel since Linux 5.12: a sandbox that creel "
 		   "runs in hides it");
 	return error_code(err, CRL_OLD_KERNEL);
+}
+
+int mount_propagate(int fd, unsigned long propagation, struct error *err)
+{
+	return propagate(fd, "", propagation, err);
+}
+
+int mount_propagate_at(const char *path, unsigned long propagation, struct error *err)
+{
+	return propagate(AT_FDCWD, path, propagation, err);
 }
 
 static int explain_map(int fd, int errnum, const struct mount_op *op, struct error *err)
@@ -219,7 +229,7 @@ int mount_map_ids(int fd, int userns, bool recursive, const struct mount_op *op,
 
 int mount_settle(int fd, struct mount_op *op, struct error *err)
 {
-	auto_fd mount = fd;
+	auto_left_fd mount = fd;
 
 	for (size_t i = 0; i < ARRAY_SIZE(op->propagation) && op->propagation[i]; i++)
 		if (mount_propagate(mount, op->propagation[i], err) < 0)
@@ -231,7 +241,7 @@ int mount_settle(int fd, struct mount_op *op, struct error *err)
 
 int mount_finish(struct mount_op *op, struct error *err)
 {
-	auto_fd mount = op->mounted;
+	auto_left_fd mount = op->mounted;
 
 	op->mounted = -1;
 	if (mount < 0)

@@ -116,10 +116,10 @@ static int attach_whole(int target, struct mount_op *op, struct error *err)
 	return mount_settle(take_fd(&tree), op, err);
 }
 
-int mount_cgroup(int root, struct mount_op *op, struct error *err)
+int mount_cgroup(struct mount_place *place, struct mount_op *op, struct error *err)
 {
 	uint64_t set, clear;
-	auto_fd target = mount_open_target(root, op, true, NULL, err);
+	auto_left_fd target = mount_open_target(place, op, true, NULL, err);
 
 	if (target < 0)
 		return -1;
@@ -132,7 +132,7 @@ int mount_cgroup(int root, struct mount_op *op, struct error *err)
 	if (op->flags & MOUNT_OWN_CGROUP)
 		return attach_whole(target, op, err);
 
-	auto_fd tree = mount_make("cgroup2", set, op, err);
+	auto_left_fd tree = mount_make("cgroup2", set, op, err);
 
 	if (tree < 0 && (err->errnum == EPERM || err->errnum == EBUSY)) {
 		struct error why = *err;

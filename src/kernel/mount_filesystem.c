@@ -341,7 +341,7 @@ static int mount_by_old_call(int root, int target, const struct mount_op *op, st
  * trusted. */
 static int verify_proc(int root, const struct mount_op *op, struct error *err)
 {
-	auto_fd fd = inroot_open_real(root, op->target, O_PATH | O_DIRECTORY, err);
+	auto_left_fd fd = inroot_open_real(root, op->target, O_PATH | O_DIRECTORY, err);
 	struct statfs fs;
 	struct stat status;
 
@@ -393,7 +393,7 @@ static int make_new(int target, bool existed, struct mount_op *op, struct error 
 {
 	uint64_t set, clear;
 	bool given = is_type(op, "proc") && !op->idmap && op->tree >= 0;
-	auto_fd context = given ? take_fd(&op->tree) : open_context(op, err);
+	auto_left_fd context = given ? take_fd(&op->tree) : open_context(op, err);
 	bool fill_first = op->flags & MOUNT_COPY_UP;
 
 	if (context < 0)
@@ -404,7 +404,7 @@ static int make_new(int target, bool existed, struct mount_op *op, struct error 
 
 	/* A read-only mount cannot be filled: then the flags follow, still before it is attached.
 	 */
-	auto_fd tree = fsmount(context, FSMOUNT_CLOEXEC, fill_first ? 0 : (unsigned int)set);
+	auto_left_fd tree = fsmount(context, FSMOUNT_CLOEXEC, fill_first ? 0 : (unsigned int)set);
 
 	if (tree < 0)
 		return explain(context, errno, op, err);
@@ -423,21 +423,21 @@ static int make_new(int target, bool existed, struct mount_op *op, struct error 
 	return take_fd(&tree);
 }
 
-int mount_new(int root, struct mount_op *op, struct error *err)
+int mount_new(struct mount_place *place, struct mount_op *op, struct error *err)
 {
 	bool existed;
-	auto_fd target = mount_open_target(root, op, true, &existed, err);
+	auto_left_fd target = mount_open_target(place, op, true, &existed, err);
 
 	if (target < 0)
 		return -1;
 
-	auto_fd tree = has_long_value(op) ? mount_by_old_call(root, target, op, err)
-					  : make_new(target, existed, op, err);
+	auto_left_fd tree = has_long_value(op) ? mount_by_old_call(place->root, target, op, err)
+					       : make_new(target, existed, op, err);
 
 	if (tree < 0)
 		return -1;
 	fd_close(&op->tree);
-	if (is_type(op, "proc") && verify_proc(root, op, err) < 0)
+	if (is_type(op, "proc") && verify_proc(place->root, op, err) < 0)
 		return -1;
 	return mount_settle(take_fd(&tree), op, err);
 }
@@ -446,7 +446,7 @@ int mount_make(const char *type, uint64_t set, const struct mount_op *op, struct
 {
 	const struct mount_op named = { .type = type, .target = op->target };
 	const char *source = op->source && op->source[0] ? op->source : type;
-	auto_fd context = open_context(&named, err);
+	auto_left_fd context = open_context(&named, err);
 
 	if (context < 0)
 		return -1;
@@ -465,7 +465,7 @@ int mount_make(const char *type, uint64_t set, const struct mount_op *op, struct
 
 static int reconfigure(int target, const struct mount_op *op, struct error *err)
 {
-	auto_fd context = fspick(target, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	auto_left_fd context = fspick(target, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
 
 	if (context < 0)
 		return error_system(err, errno, "cannot remount %s", op->target);
@@ -478,7 +478,7 @@ static int reconfigure(int target, const struct mount_op *op, struct error *err)
 
 int mount_remount(int root, const struct mount_op *op, struct error *err)
 {
-	auto_fd target = inroot_open(root, op->target, O_PATH, err);
+	auto_left_fd target = inroot_open(root, op->target, O_PATH, err);
 
 	if (target < 0)
 		return -1;

@@ -26,6 +26,7 @@ static bool is_missing(int errnum)
 int mount_masks_open(struct mount_masks *masks, struct error *err)
 {
 	auto_fd null = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	struct mount_attr attr = { .attr_set = MASK_FLAGS, .propagation = MS_PRIVATE };
 	struct stat status;
 
 	if (null < 0)
@@ -39,25 +40,24 @@ int mount_masks_open(struct mount_masks *masks, struct error *err)
 		    err, "/dev/null is not the null device, and is needed to mask files with");
 		return error_hint(err, "it must be the character device 1:3");
 	}
-	if (mount_propagate(null, MS_PRIVATE, err) < 0)
-		return -1;
-	if (mount_change(null, MASK_FLAGS, 0, false, NULL, err) < 0)
-		return error_while(err, "masking files");
+	if (mount_setattr(null, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
+		error_system(err, errno, "cannot take the rights from what files are masked with");
+		error_call(err, "mount_setattr");
+		return error_code(err, CRL_MOUNT);
+	}
 	masks->null = take_fd(&null);
 	masks->null_used = false;
 	return 0;
 }
 
-/* One inode, one page, read-only as a whole, shared by all masked directories of the container. */
+/* Read-only as a whole, shared by all masked directories of the container. */
 static int make_empty(struct error *err)
 {
-	auto_fd context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	auto_left_fd context = fsopen("tmpfs", FSOPEN_CLOEXEC);
 
 	if (context < 0)
 		return error_system(err, errno, "cannot make an empty directory to mask with");
-	if (fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
-	    fsconfig(context, FSCONFIG_SET_STRING, "size", "4k", 0) < 0 ||
-	    fsconfig(context, FSCONFIG_SET_STRING, "mode", "0555", 0) < 0 ||
+	if (fsconfig(context, FSCONFIG_SET_STRING, "mode", "0555", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
 	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return error_system(err, errno, "cannot make an empty directory to mask with");
@@ -82,7 +82,8 @@ static int cover(int shared, bool *used, int target, const struct mount_op *op, 
 		return 0;
 	}
 
-	auto_fd copy = open_tree(shared, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	auto_left_fd copy =
+	    open_tree(shared, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 
 	if (copy < 0)
 		return error_system(err, errno, "cannot mask %s", op->target);
@@ -92,7 +93,7 @@ static int cover(int shared, bool *used, int target, const struct mount_op *op, 
 static int mask(int root, struct mount_masks *masks, const struct mount_op *op, struct error *err)
 {
 	const struct mount_op named = { .source = "a mask", .target = op->target };
-	auto_fd target = inroot_try(root, op->target, O_PATH);
+	auto_left_fd target = inroot_try(root, op->target, O_PATH);
 	struct stat status;
 
 	if (target < 0 && is_missing(errno))
@@ -125,21 +126,21 @@ int mount_mask(int root, struct mount_masks *masks, const struct mount_op *op, s
 
 void mount_masks_close(struct mount_masks *masks)
 {
-	fd_close(&masks->directory);
-	fd_close(&masks->null);
+	fd_leave(&masks->directory);
+	fd_leave(&masks->null);
 }
 
 int mount_readonly(int root, const struct mount_op *op, struct error *err)
 {
 	const struct mount_op named = { .source = op->target, .target = op->target };
-	auto_fd target = inroot_try(root, op->target, O_PATH);
+	auto_left_fd target = inroot_try(root, op->target, O_PATH);
 
 	if (target < 0 && is_missing(errno))
 		return 0;
 	if (target < 0)
 		return error_system(err, errno, "cannot open %s to make it read-only", op->target);
 
-	auto_fd tree = open_tree(
+	auto_left_fd tree = open_tree(
 	    target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 
 	if (tree < 0)

@@ -66,11 +66,7 @@ static int remove_kernel_mounts(const char *rootfs, char *table, struct error *e
 /* Nothing of it may reach the host: neither the unmounting nor the move. */
 static int isolate(struct error *err)
 {
-	auto_fd old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (old < 0)
-		return error_system(err, errno, "cannot open /");
-	return mount_propagate(old, MS_SLAVE | MS_REC, err);
+	return mount_propagate_at("/", MS_SLAVE | MS_REC, err);
 }
 
 int mount_move_root(int root, struct error *err)

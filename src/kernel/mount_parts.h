@@ -3,6 +3,7 @@
 
 #include <creel/arena.h>
 #include <creel/compiler.h>
+#include <creel/inroot.h>
 #include <creel/mount_table.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,6 +12,16 @@
 struct error;
 struct mount_op;
 
+/* What one op leaves to the next. */
+struct mount_place {
+	int root;
+	struct inroot_parent parent; /* of the last node or link */
+	char looked_for[256];	     /* the last thing that a link would point to, */
+	bool exists;		     /* and whether it is there */
+	uint64_t harmless[4];	     /* ids of mounts that are no procfs, */
+	size_t harmless_n;	     /* the first ones that were met */
+};
+
 /* mount_target.c: the place that a mount goes to. */
 
 /*
@@ -18,8 +29,8 @@ struct mount_op;
  * *EXISTED says whether it was there; it may be NULL.  The root itself is refused, and so is a
  * directory for a file or the other way round.
  */
-int mount_open_target(int root, const struct mount_op *op, bool directory, bool *existed,
-		      struct error *err) must_check;
+int mount_open_target(struct mount_place *place, const struct mount_op *op, bool directory,
+		      bool *existed, struct error *err) must_check;
 /* Moves the detached TREE onto TARGET. */
 int mount_attach(int tree, int target, const struct mount_op *op, struct error *err) must_check;
 
@@ -31,6 +42,8 @@ void mount_attributes(const struct mount_op *op, uint64_t *set, uint64_t *clear)
 int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive, const struct mount_op *op,
 		 struct error *err) must_check;
 int mount_propagate(int fd, unsigned long propagation, struct error *err) must_check;
+/* The same for what is mounted at PATH, of the runtime's own tree. */
+int mount_propagate_at(const char *path, unsigned long propagation, struct error *err) must_check;
 /* Maps the ids of the detached mount FD by the user namespace USERNS. */
 int mount_map_ids(int fd, int userns, bool recursive, const struct mount_op *op,
 		  struct error *err) must_check;
@@ -42,7 +55,7 @@ int mount_settle(int fd, struct mount_op *op, struct error *err) must_check;
 
 /* mount_filesystem.c: new filesystems. */
 
-int mount_new(int root, struct mount_op *op, struct error *err) must_check;
+int mount_new(struct mount_place *place, struct mount_op *op, struct error *err) must_check;
 int mount_remount(int root, const struct mount_op *op, struct error *err) must_check;
 /* fsopen(2) of TYPE with no options; a detached mount with the flags SET.  -1 with errno and ERR
  * set. */
@@ -51,7 +64,7 @@ int mount_make(const char *type, uint64_t set, const struct mount_op *op,
 
 /* mount_cgroup.c, mount_copy.c, mount_mask.c */
 
-int mount_cgroup(int root, struct mount_op *op, struct error *err) must_check;
+int mount_cgroup(struct mount_place *place, struct mount_op *op, struct error *err) must_check;
 /* Copies what is in the directory FROM, without the mounts below it, into the empty directory TO.
  */
 int mount_copy(int from, int to, struct error *err) must_check;

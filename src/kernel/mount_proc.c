@@ -56,7 +56,7 @@ static int make_empty_root(struct error *err)
 	/* Any directory will do, and this one is there. */
 	if (move_mount(tree, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return error_system(err, errno, "cannot mount an empty directory");
-	return mount_pivot(tree, false, 0, err);
+	return mount_pivot(tree, false, 0, 0, err);
 }
 
 /*

@@ -44,15 +44,11 @@ static int open_mount_root(int fd, struct error *err)
 
 static int propagate_all(unsigned long propagation, struct error *err)
 {
-	auto_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
 	/* An unbindable tree could not be bound on itself below; mount_pivot() makes it unbindable
 	 * in the end. */
 	if (propagation & MS_UNBINDABLE)
 		propagation = MS_PRIVATE | (propagation & MS_REC);
-	if (root < 0)
-		return error_coded(err, CRL_ROOTFS, error_system(err, errno, "cannot open /"));
-	if (mount_propagate(root, propagation, err) == 0)
+	if (mount_propagate_at("/", propagation, err) == 0)
 		return 0;
 	error_while(err, "cutting the mount namespace off from the host's");
 	if (err->errnum == EINVAL)
@@ -62,13 +58,11 @@ static int propagate_all(unsigned long propagation, struct error *err)
 
 int mount_prepare_root(const char *rootfs, unsigned long propagation, struct error *err)
 {
-	if (propagation == 0)
-		propagation = MS_SLAVE | MS_REC;
 	if (propagate_all(propagation, err) < 0)
 		return -1;
 
 	/* The operator's path, so links are fine; it is resolved this once. */
-	auto_fd root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_left_fd root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0)
 		return error_coded(
@@ -112,35 +106,43 @@ int mount_root_readonly(int root, struct error *err)
 	return mount_change(root, MOUNT_ATTR_RDONLY, 0, false, NULL, err);
 }
 
-static int pivot(int root, struct error *err)
+/* Whether no mount can tell the host's of its end, once everything has PROPAGATION. */
+static bool is_cut_off(unsigned long propagation)
 {
-	auto_fd old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return (propagation & MS_REC) && (propagation & (MS_SLAVE | MS_PRIVATE));
+}
 
-	if (old < 0)
-		return error_coded(err, CRL_ROOTFS, error_system(err, errno, "cannot open /"));
+static int enter(int root, struct error *err)
+{
 	if (fchdir(root) < 0)
 		return error_coded(err, CRL_ROOTFS,
 				   error_system(err, errno, "cannot enter the root filesystem"));
 	/* Both names are the same directory: the old root ends up on top of the new one, and needs
 	 * no place of its own. */
-	if (sys_pivot_root(".", ".") < 0) {
-		error_coded(err, CRL_ROOTFS,
-			    error_system(err, errno, "cannot make the root filesystem the root"));
-		error_call(err, "pivot_root");
-		if (err->errnum == EINVAL)
-			error_hint(
-			    err,
-			    "on an initial ramdisk (rootfs) it is not possible: use --no-pivot");
+	if (sys_pivot_root(".", ".") == 0)
+		return 0;
+	error_coded(err, CRL_ROOTFS,
+		    error_system(err, errno, "cannot make the root filesystem the root"));
+	error_call(err, "pivot_root");
+	if (err->errnum == EINVAL)
+		error_hint(err,
+			   "on an initial ramdisk (rootfs) it is not possible: use --no-pivot");
+	return -1;
+}
+
+static int pivot(int root, unsigned long before, struct error *err)
+{
+	auto_fd old = is_cut_off(before) ? -1 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (old < 0 && !is_cut_off(before))
+		return error_coded(err, CRL_ROOTFS, error_system(err, errno, "cannot open /"));
+	if (enter(root, err) < 0)
 		return -1;
-	}
 	/* Unmounting must not propagate: the host's own mounts would go with it (runc issue 2404).
 	 */
-	if (mount_propagate(old, MS_SLAVE | MS_REC, err) < 0)
+	if (old >= 0 && mount_propagate(old, MS_SLAVE | MS_REC, err) < 0)
 		return error_while(err, "detaching the host's root");
-	if (fchdir(old) < 0)
-		return error_coded(
-		    err, CRL_ROOTFS,
-		    error_system(err, errno, "cannot enter the host's root to detach it"));
+	/* umount2(2) goes to what is on top of ".", which is the old root. */
 	if (umount2(".", MNT_DETACH) < 0)
 		return error_coded(err, CRL_ROOTFS,
 				   error_system(err, errno, "cannot detach the host's root"));
@@ -164,9 +166,10 @@ int mount_chroot(int root, struct error *err)
 	return 0;
 }
 
-int mount_pivot(int root, bool no_pivot, unsigned long propagation, struct error *err)
+int mount_pivot(int root, bool no_pivot, unsigned long before, unsigned long propagation,
+		struct error *err)
 {
-	if (!no_pivot && pivot(root, err) < 0)
+	if (!no_pivot && pivot(root, before, err) < 0)
 		return -1;
 	if (no_pivot && (mount_move_root(root, err) < 0 || mount_chroot(root, err) < 0))
 		return -1;

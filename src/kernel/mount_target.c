@@ -56,7 +56,7 @@ static int open_or_make(int root, const struct mount_op *op, bool directory, boo
 				   error_system(err, errno,
 						"cannot open the mount point %s inside the root",
 						op->target));
-	fd = directory ? inroot_make_directory(root, op->target, 0755, err)
+	fd = directory ? inroot_make_missing(root, op->target, 0755, err)
 		       : inroot_make_file(root, op->target, err);
 	return fd < 0 ? error_code(err, CRL_MOUNT_TARGET) : fd;
 }
@@ -109,15 +109,23 @@ static int refuse_root(int root, const struct statx *target, const struct mount_
 
 /* The plan has refused what lies below /proc by name; a link of the image can still lead there, and
  * a mount over self/attr or sys would catch what the program writes (CVE-2019-16884). */
-static int refuse_procfs(int target, const struct mount_op *op, struct error *err)
+static int refuse_procfs(struct mount_place *place, int target, const struct statx *status,
+			 const struct mount_op *op, struct error *err)
 {
 	struct statfs fs;
 
+	for (size_t i = 0; i < place->harmless_n; i++)
+		if (place->harmless[i] == status->stx_mnt_id)
+			return 0;
+	if (strcmp(op->target, "/proc") == 0 || strncmp(op->target, "/proc/", 6) == 0)
+		return 0;
 	if (fstatfs(target, &fs) < 0)
 		return error_system(err, errno, "cannot examine %s inside the root", op->target);
-	if (fs.f_type != PROC_SUPER_MAGIC || strcmp(op->target, "/proc") == 0 ||
-	    strncmp(op->target, "/proc/", 6) == 0)
+	if (fs.f_type != PROC_SUPER_MAGIC) {
+		if (place->harmless_n < ARRAY_SIZE(place->harmless))
+			place->harmless[place->harmless_n++] = status->stx_mnt_id;
 		return 0;
+	}
 	error_coded(err, CRL_MOUNT_PLACE,
 		    error_config_at(err, op->where,
 				    "\"%s\" cannot be mounted because it is inside /proc",
@@ -125,11 +133,12 @@ static int refuse_procfs(int target, const struct mount_op *op, struct error *er
 	return error_hint(err, "a link in the image leads there");
 }
 
-int mount_open_target(int root, const struct mount_op *op, bool directory, bool *existed,
-		      struct error *err)
+int mount_open_target(struct mount_place *place, const struct mount_op *op, bool directory,
+		      bool *existed, struct error *err)
 {
+	int root = place->root;
 	bool ignored, *was_there = existed ? existed : &ignored;
-	auto_fd fd = -1;
+	auto_left_fd fd = -1;
 	struct statx status;
 
 	if (op->flags & MOUNT_REAL_TARGET) {
@@ -142,7 +151,8 @@ int mount_open_target(int root, const struct mount_op *op, bool directory, bool 
 		return -1;
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MNT_ID, &status) < 0)
 		return error_system(err, errno, "cannot examine %s inside the root", op->target);
-	if (refuse_root(root, &status, op, err) < 0 || refuse_procfs(fd, op, err) < 0)
+	if (refuse_root(root, &status, op, err) < 0 ||
+	    refuse_procfs(place, fd, &status, op, err) < 0)
 		return -1;
 	if (check_types(op, directory, S_ISDIR(status.stx_mode), err) < 0)
 		return -1;

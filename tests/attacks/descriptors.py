@@ -72,6 +72,30 @@ def program_magic(world):
             _walked(world, world.run())
 
 
+@attack("A-15", plant=w.leaks_secret, command=["run", "exec"])
+def interpreter_magic(world, command):
+    """A-15, W-05: the "#!" line names /proc/self/fd/N, which the kernel follows before it closes what is close-on-exec."""
+    shutil.copy(world.programs["/bin/busybox"], world.canary / "echo")
+    paths = []
+    for number in range(3, 64):
+        for up in ("..", "../..", "../../.."):
+            paths.append(f"/script-{len(paths)}")
+            script = world.rootfs / paths[-1][1:]
+            script.write_text(f"#!/proc/self/fd/{number}/{up}/canary/echo reached\n")
+            script.chmod(0o755)
+    if command == "exec":
+        with world.running() as name:
+            for path in paths:
+                _walked(world, world.command("exec", name, path))
+        return
+    spec = world.spec()
+    spec["mounts"] = [world.proc(), {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}]
+    for path in paths:
+        spec["process"]["args"] = [path]
+        world.write(spec)
+        _walked(world, world.run())
+
+
 def _as(fd, number):
     """How a command gets our FD as NUMBER, which may be in use here."""
     return {"fds": (fd,), "prefix": ("/bin/bash", "-c", f'exec "$@" {number}<&{fd}', "bash")}

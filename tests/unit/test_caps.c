@@ -63,7 +63,7 @@ static void drop_body(void)
 	struct caps caps = { .bounding = BIT(CAP_CHOWN) | BIT(CAP_NET_RAW) };
 	struct error err = { 0 };
 
-	check_ok(caps_drop_bounding(&caps, &err), &err);
+	check_ok(caps_drop_bounding(&caps, caps_last(), &err), &err);
 	check(status_set("CapBnd") == caps.bounding);
 }
 
@@ -80,10 +80,10 @@ static void drop_without_setpcap_body(void)
 	struct caps powerless = { .bounding = UINT64_MAX };
 	struct error err = { 0 };
 
-	check_ok(caps_drop_bounding(&gone, &err), &err);
+	check_ok(caps_drop_bounding(&gone, caps_last(), &err), &err);
 	check_ok(caps_apply(&powerless, caps_last(), &err), &err);
-	check_ok(caps_drop_bounding(&gone, &err), &err);
-	check(caps_drop_bounding(&none, &err) < 0);
+	check_ok(caps_drop_bounding(&gone, caps_last(), &err), &err);
+	check(caps_drop_bounding(&none, caps_last(), &err) < 0);
 	check(strstr(err.what, "CAP_DAC_OVERRIDE"));
 	check(strstr(err.hint, "CAP_SETPCAP"));
 }
@@ -105,7 +105,7 @@ static void apply_body(void)
 	};
 	struct error err = { 0 };
 
-	check_ok(caps_drop_bounding(&caps, &err), &err);
+	check_ok(caps_drop_bounding(&caps, caps_last(), &err), &err);
 	check(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
 	check(setuid(1000) == 0);
 	check_ok(caps_apply(&caps, caps_last(), &err), &err);

@@ -143,6 +143,45 @@ static void test_real_paths_have_no_links(void **state)
 	must_work(fd = inroot_open_real(root, "/real", O_PATH | O_DIRECTORY, &err));
 }
 
+/* What is not asked of a second node in the same directory must hold for it as well. */
+static void neighbours_are_exact(int root)
+{
+	struct inroot_parent kept = INROOT_NO_PARENT;
+	struct stat status;
+
+	must_work(inroot_make_node(root, &kept, "/n/a", S_IFIFO | 0666, 0, 0, 0, &err));
+	must_work(inroot_make_node(root, &kept, "/n/b", S_IFIFO | 0666, 0, 0, 0, &err));
+	must_work(inroot_make_node(root, &kept, "/n/c", S_IFIFO | 0666, 0, 7, 8, &err));
+	must_work(inroot_make_node(root, &kept, "/n/d", S_IFIFO | 0622, 0, 0, 0, &err));
+	must_work(inroot_make_node(root, &kept, "/o/e", S_IFIFO | 0666, 0, 0, 0, &err));
+	inroot_forget(&kept);
+	assert_int_equal(mode_of("/mnt/root/n/a"), S_IFIFO | 0666);
+	assert_int_equal(mode_of("/mnt/root/n/b"), S_IFIFO | 0666);
+	assert_int_equal(lstat("/mnt/root/n/c", &status), 0);
+	assert_int_equal(status.st_mode, S_IFIFO | 0666);
+	assert_true(status.st_uid == 7 && status.st_gid == 8);
+	assert_int_equal(mode_of("/mnt/root/n/d"), S_IFIFO | 0622);
+	assert_int_equal(mode_of("/mnt/root/o/e"), S_IFIFO | 0666);
+}
+
+static void test_neighbours_are_exact(void **state)
+{
+	auto_fd root = open_root();
+
+	(void)state;
+	neighbours_are_exact(root);
+}
+
+static void test_neighbours_are_exact_whatever_the_umask(void **state)
+{
+	auto_fd root = open_root();
+
+	(void)state;
+	umask(077);
+	neighbours_are_exact(root);
+	umask(0);
+}
+
 static void test_nodes_are_exact(void **state)
 {
 	auto_fd root = open_root();
@@ -271,6 +310,8 @@ int main(void)
 		cmocka_unit_test_setup(test_other_things_in_the_way, world_fresh),
 		cmocka_unit_test_setup(test_real_paths_have_no_links, world_fresh),
 		cmocka_unit_test_setup(test_nodes_are_exact, world_fresh),
+		cmocka_unit_test_setup(test_neighbours_are_exact, world_fresh),
+		cmocka_unit_test_setup(test_neighbours_are_exact_whatever_the_umask, world_fresh),
 		cmocka_unit_test_setup(test_nodes_behind_a_link_stay_inside, world_fresh),
 		cmocka_unit_test_setup(test_links, world_fresh),
 		cmocka_unit_test_setup(test_a_race_never_leaves_the_root, world_fresh),

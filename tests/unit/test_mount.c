@@ -23,7 +23,7 @@ static int prepare(void)
 {
 	int root = -1;
 
-	must_work(root = mount_prepare_root("/mnt/root", 0, &err));
+	must_work(root = mount_prepare_root("/mnt/root", MS_SLAVE | MS_REC, &err));
 	return root;
 }
 
@@ -326,7 +326,7 @@ static bool covered_proc(void)
 	int status;
 
 	if (pid == 0) {
-		int root = mount_prepare_root("/mnt/root", 0, &err);
+		int root = mount_prepare_root("/mnt/root", MS_SLAVE | MS_REC, &err);
 		struct mount_op op = OP(.kind = MOUNT_NEW, .type = "proc", .target = "/proc");
 		bool good = root >= 0 && mount_apply(root, &op, &err) == -1 &&
 			    err.errnum == EPERM && strstr(err.what, "is covered at /proc/sys");
@@ -465,7 +465,7 @@ static void test_copy_up(void **state)
 	assert_int_equal(status.st_mode, S_IFDIR | 02775);
 	assert_int_equal(status.st_mtim.tv_sec, 2000000);
 	assert_int_equal(readlink("/mnt/root/run/link", text, sizeof(text)), 19);
-	assert_int_equal(mode_of("/mnt/root/run/fifo"), S_IFIFO | 0600);
+	assert_int_equal(mode_of("/mnt/root/run/fifo"), S_IFIFO | 0640);
 	assert_int_equal(mode_of("/mnt/root/run/null"), S_IFCHR | 0600);
 	assert_int_equal(stat("/mnt/root/run/sparse", &status), 0);
 	assert_int_equal(status.st_size, (off_t)1 << 40);
@@ -720,7 +720,7 @@ static bool locked_flags(void)
 	       0);
 	expect(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
 
-	int root = mount_prepare_root("/mnt/root", 0, &err);
+	int root = mount_prepare_root("/mnt/root", MS_SLAVE | MS_REC, &err);
 	struct mount_op keep =
 	    OP(.kind = MOUNT_BIND, .flags = MOUNT_RECURSIVE, .source = "/mnt/outside",
 	       .target = "/", .set = MOUNT_ATTR_NOSUID);
@@ -756,7 +756,7 @@ static bool cgroup_in_namespace(void)
 {
 	expect(unshare(CLONE_NEWCGROUP) == 0);
 
-	int root = mount_prepare_root("/mnt/root", 0, &err);
+	int root = mount_prepare_root("/mnt/root", MS_SLAVE | MS_REC, &err);
 	struct mount_op op =
 	    OP(.kind = MOUNT_CGROUP, .target = "/sys/fs/cgroup", .set = MOUNT_ATTR_NOSUID);
 
@@ -775,7 +775,7 @@ static bool cgroup_in_user_namespace(void)
 {
 	expect(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
 
-	int root = mount_prepare_root("/mnt/root", 0, &err);
+	int root = mount_prepare_root("/mnt/root", MS_SLAVE | MS_REC, &err);
 	struct mount_op op =
 	    OP(.kind = MOUNT_CGROUP, .flags = MOUNT_OWN_CGROUP, .target = "/cgroup");
 
@@ -837,7 +837,8 @@ static bool pivots_from(const char *rootfs, unsigned long propagation, bool no_p
 
 	expect(root >= 0);
 	expect(mount_apply(root, &proc, &err) == 0);
-	expect(mount_pivot(root, no_pivot, propagation & (MS_SHARED | MS_UNBINDABLE), &err) == 0);
+	expect(mount_pivot(root, no_pivot, propagation, propagation & (MS_SHARED | MS_UNBINDABLE),
+			   &err) == 0);
 	expect(exists("/marker") && exists("/proc/self"));
 	expect(!exists("/mnt") && !exists("/etc/passwd"));
 	expect(mount_root_readonly(root, &err) == 0 && !is_writable("/"));
@@ -846,7 +847,7 @@ static bool pivots_from(const char *rootfs, unsigned long propagation, bool no_p
 
 static bool pivots(void)
 {
-	expect(pivots_from("/mnt/root", 0, false));
+	expect(pivots_from("/mnt/root", MS_SLAVE | MS_REC, false));
 	expect(mounts_with("") == 2);
 	return true;
 }
@@ -854,7 +855,7 @@ static bool pivots(void)
 static bool pivots_by_link(void)
 {
 	expect(symlink("root", "/mnt/link") == 0);
-	return pivots_from("/mnt/link", 0, false);
+	return pivots_from("/mnt/link", MS_SLAVE | MS_REC, false);
 }
 
 static bool pivots_on_shared(void)
@@ -890,17 +891,17 @@ static bool pivots_to_a_mount(void)
 
 static bool pivots_to_the_host_root(void)
 {
-	int root = mount_prepare_root("/", 0, &err);
+	int root = mount_prepare_root("/", MS_SLAVE | MS_REC, &err);
 
 	expect(root >= 0);
-	expect(mount_pivot(root, false, 0, &err) == 0);
+	expect(mount_pivot(root, false, MS_SLAVE | MS_REC, 0, &err) == 0);
 	expect(exists("/mnt/root/marker") && exists("/proc/self"));
 	return true;
 }
 
 static bool moves(void)
 {
-	expect(pivots_from("/mnt/root", 0, true));
+	expect(pivots_from("/mnt/root", MS_SLAVE | MS_REC, true));
 	/* No procfs or sysfs of the host is left, even out of sight. */
 	expect(mounts_with(" - sysfs ") == 0);
 	expect(mounts_with(" - proc ") == 1);
