@@ -74,6 +74,7 @@ ACCEPTED = [
     (r"I|C\d+", r"openat2", r"", r"ENOENT|ENOTDIR|ELOOP|EACCES|EXDEV", "the kernel's word is all there is: a path that does not exist "
      "needs no mask, a missing /etc/passwd makes HOME=/, a link to nothing is not made"),
     (r"P", r"read", r"ptmx$", r"EIO", "the kernel's only word for \"the last process has closed the terminal\""),
+    (r"P", r"write", r"/out$", r"EPIPE", "who reads the output has gone away, so that the terminal hangs up, as when a window is closed"),
     (r"P", r"ioctl", r"", r"ENOTTY", "standard input is no terminal, then, and has no size and no mode"),
     (r"I", r"symlinkat", r"", r"EEXIST", "the image has something of its own in the place of a default link"),
     (r"I|C\d+", r"setres[ug]id", r"", r"EINVAL", "says that 0 is not mapped; then the program's own ids are the container's root"),

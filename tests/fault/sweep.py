@@ -444,7 +444,7 @@ class Worker:
         if action.endswith(" 4") and call in faults.SURVIVE_EINTR:
             return "EINTR", report["error"]
         if not report["error"]:
-            return "SILENT", "it failed and said nothing"
+            return ("accepted", why) if why else ("SILENT", "it failed and said nothing")
         return "failed clean", ""
 
     # The sweep
