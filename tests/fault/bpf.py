@@ -1,6 +1,7 @@
 """BPF programs and links by bpf(2): which of those that this kernel holds are ours.  Others use the kernel too, so that ours are
 known by their tag, the digest of their instructions, and each worker has a device rule that no other has."""
 
+import collections
 import contextlib
 import ctypes
 import os
@@ -79,13 +80,14 @@ class Watch:
         return len(programs)
 
     def take(self):
-        """Our programs and links."""
+        """Our programs and links, counted: systemd puts a new one in the place of one that is as good."""
         programs = ids(PROG_GET_NEXT_ID)
         self.seen = {number: self.seen.get(number) or tag_of(number) for number in programs}
-        ours = {number for number in programs if self.seen[number] in self.tags}
-        found = {f"program {number}" for number in ours}
+        found = collections.Counter()
+        for number in programs:
+            found[f"program {self.seen[number]}"] += self.seen[number] in self.tags
         for number in ids(LINK_GET_NEXT_ID):
             info = information(LINK_GET_FD_BY_ID, number, 64)
-            if info and struct.unpack_from("I", info, 8)[0] in ours:
-                found.add(f"link {number}")
-        return found
+            tag = self.seen.get(struct.unpack_from("I", info, 8)[0]) if info else None
+            found[f"link to {tag}"] += tag in self.tags
+        return {f"{name} ({n + 1})" for name, number in found.items() for n in range(number)}

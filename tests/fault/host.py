@@ -171,7 +171,8 @@ class Host:
         """The transient units that systemd has, by the files that it keeps as long."""
         if not self.has_systemd or not UNITS.is_dir():
             return set()
-        return {name for name in os.listdir(UNITS) if self.name in name}
+        # With its drop-in files, which come and go.
+        return {name.removesuffix(".d") for name in os.listdir(UNITS) if self.name in name}
 
     def take(self):
         """Everything, as a dict from kind to set."""

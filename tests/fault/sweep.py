@@ -519,6 +519,9 @@ class Worker:
 
     def warm_up(self):
         """Makes what a first run makes and keeps, and learns what is ours; then nothing is there."""
+        if any(op in configs.WITH_CRIU for op in getattr(self.options, "operations", ())):
+            # CRIU connects a socket to learn what the kernel can do.
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         for config in self.options.configs:
             self.bundle(config)
             self.prepare(config, "running")
