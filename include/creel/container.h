@@ -29,6 +29,7 @@ struct container {
 	const char *id;
 	struct state state;
 	enum oci_status status;
+	int init; /* the pidfd by which the init was found alive, for container_init_open(), or 0 */
 };
 
 enum container_lock {
@@ -74,7 +75,7 @@ int container_list(struct runtime *runtime, struct strings *ids, struct error *e
 
 /* A pidfd of the init, which is certainly this container's process: its start time is checked after
  * opening. "container not running" when it is gone. */
-int container_init_open(struct runtime *runtime, const struct container *container,
+int container_init_open(struct runtime *runtime, struct container *container,
 			struct error *err) must_check;
 /* The container's cgroup, or -1: ERR stays ERROR_NONE when it has none or it is gone. */
 int container_cgroup(struct runtime *runtime, const struct container *container,

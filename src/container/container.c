@@ -229,7 +229,7 @@ static int read_state(struct runtime *runtime, struct container *container, stru
 		return 0;
 	}
 	return state_status(runtime->procfs, runtime->cgroup_root, container->dir,
-			    &container->state, &container->status, err);
+			    &container->state, &container->status, &container->init, err);
 }
 
 /* Opens ROOT/ID and takes the lock. */
@@ -305,6 +305,9 @@ int container_lock_again(struct runtime *runtime, const struct container *contai
 void container_close(struct container *container)
 {
 	fd_close(&container->dir);
+	if (container->init > 0)
+		fd_close(&container->init);
+	container->init = 0;
 }
 
 int container_remove(struct runtime *runtime, const struct container *container, struct error *err)
@@ -350,43 +353,18 @@ int container_list(struct runtime *runtime, struct strings *ids, struct error *e
 	return 0;
 }
 
-int container_init_open(struct runtime *runtime, const struct container *container,
-			struct error *err)
+int container_init_open(struct runtime *runtime, struct container *container, struct error *err)
 {
-	const struct state *state = &container->state;
-	uint64_t start, boot, identity;
-	bool dead;
+	int init = container->init;
 
-	if (!state->pid.set)
-		return error_coded(err, CRL_NOT_RUNNING,
-				   error_state(err, "container not running: %s", container->id));
-	/* After a reboot another process may well have its pid and, in ticks since boot, its start
-	 * time. */
-	if (state->boot.set && state_boot(runtime->procfs, &boot, err) < 0)
+	container->init = 0;
+	if (init == 0 && container->state.pid.set &&
+	    state_find_init(runtime->procfs, &container->state, &init, err) < 0)
 		return -1;
-	if (state->boot.set && boot != state->boot.value)
-		return error_coded(err, CRL_NOT_RUNNING,
-				   error_state(err, "container not running: %s", container->id));
-
-	/* First the pidfd, then the start time: a pid that was reused in between is noticed. */
-	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
-
-	if (pidfd < 0) {
-		if (err->errnum == ESRCH)
-			return error_coded(
-			    err, CRL_NOT_RUNNING,
-			    error_state(err, "container not running: %s", container->id));
-		return -1;
-	}
-	if (process_start_time(runtime->procfs, (pid_t)state->pid.value, &start, &dead, err) < 0 &&
-	    err->errnum != ENOENT && err->errnum != ESRCH)
-		return -1;
-	if (err->kind != ERROR_NONE || start != state->start.value || dead ||
-	    (state->identity.set && process_identity(pidfd, &identity) &&
-	     identity != state->identity.value))
-		return error_coded(err, CRL_NOT_RUNNING,
-				   error_state(err, "container not running: %s", container->id));
-	return take_fd(&pidfd);
+	if (init > 0)
+		return init;
+	return error_coded(err, CRL_NOT_RUNNING,
+			   error_state(err, "container not running: %s", container->id));
 }
 
 int container_cgroup(struct runtime *runtime, const struct container *container, struct error *err)

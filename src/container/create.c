@@ -542,6 +542,7 @@ void create_from_state(struct create *create, struct runtime *runtime, struct co
 		.init = container->state.pid.set ? (pid_t)container->state.pid.value : 0,
 	};
 	container->dir = -1;
+	container->init = 0;
 }
 
 /* The lock belongs to the open file, so a child that kept it would hold it; and no way back to the

@@ -106,7 +106,7 @@ static int signal_all(struct runtime *runtime, int cgroup, int signal, struct er
 
 /* Also for a stopped container: without a pid namespace of its own others may have outlived the
  * init. */
-static int kill_all(struct runtime *runtime, const struct container *container, int signal,
+static int kill_all(struct runtime *runtime, struct container *container, int signal,
 		    struct error *err)
 {
 	auto_fd cgroup = container_cgroup(runtime, container, err);

@@ -240,40 +240,39 @@ int exec_record_read(struct arena *arena, int dir, struct exec_record *record, s
 	return read_by_table(arena, dir, STATE_EXEC_FILE, &exec_record_schema, record, err);
 }
 
-/* Whether the process that has the init's pid now is the init, as far as the kernel can tell. */
-static bool is_same(const struct state *state)
-{
-	struct error gone = { 0 };
-	uint64_t identity;
-	auto_fd pidfd = state->identity.set ? process_open((pid_t)state->pid.value, &gone) : -1;
-
-	if (state->identity.set && pidfd < 0)
-		error_ignore(&gone, "its start time was looked at already");
-	return pidfd < 0 || !process_identity(pidfd, &identity) ||
-	       identity == state->identity.value;
-}
-
 /*
- * 0 also when it is another process with the same pid, or one that only waits to be reaped.  A
- * question that gets no answer is an error: a container that is taken for a stopped one could be
- * deleted while it runs.
+ * 1 with a pidfd, or 0: also when it is another process with the same pid, or one that only waits
+ * to be reaped.  The pidfd comes first, so that a pid that is reused is noticed.  A question that
+ * gets no answer is an error: a container that is taken for a stopped one could be deleted while it
+ * runs.
  */
-static int is_alive(int procfs, const struct state *state, struct error *err)
+int state_find_init(int procfs, const struct state *state, int *init, struct error *err)
 {
-	uint64_t start, boot = 0;
+	uint64_t start, identity, boot;
+	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
 	bool dead;
 
-	if (process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, err) < 0) {
-		if (err->errnum != ENOENT && err->errnum != ESRCH)
+	if (pidfd < 0 ||
+	    process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, err) < 0) {
+		/* EINVAL, later ENOENT: the number is that of a thread by now. */
+		if (err->errnum != ENOENT && err->errnum != ESRCH &&
+		    (pidfd >= 0 || err->errnum != EINVAL))
 			return -1;
 		error_ignore(err, "the init is gone");
 		return 0;
 	}
-	if (dead || start != state->start.value || !is_same(state))
+	if (dead || start != state->start.value ||
+	    (state->identity.set && process_identity(pidfd, &identity) &&
+	     identity != state->identity.value))
 		return 0;
-	if (!state->boot.set)
-		return 1;
-	return state_boot(procfs, &boot, err) < 0 ? -1 : boot == state->boot.value;
+	/* After a reboot another process may well have its pid and, in ticks since boot, its start
+	 * time. */
+	if (state->boot.set && state_boot(procfs, &boot, err) < 0)
+		return -1;
+	if (state->boot.set && boot != state->boot.value)
+		return 0;
+	*init = take_fd(&pidfd);
+	return 1;
 }
 
 static int is_frozen(int cgroup_root, const struct state *state, struct error *err)
@@ -298,12 +297,13 @@ static int is_frozen(int cgroup_root, const struct state *state, struct error *e
 }
 
 int state_status(int procfs, int cgroup_root, int dir, const struct state *state,
-		 enum oci_status *status, struct error *err)
+		 enum oci_status *status, int *init, struct error *err)
 {
 	struct stat st;
-	int frozen;
-	int alive = state->pid.set ? is_alive(procfs, state, err) : 0;
+	int frozen, alive;
 
+	*init = 0;
+	alive = state->pid.set ? state_find_init(procfs, state, init, err) : 0;
 	if (alive < 0)
 		return -1;
 	*status = state->pid.set ? OCI_STATUS_STOPPED : OCI_STATUS_CREATING;

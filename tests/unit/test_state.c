@@ -157,9 +157,16 @@ static enum oci_status status_of(struct room *room, const struct state *state)
 {
 	struct error err = { 0 };
 	enum oci_status status = OCI_STATUS_PAUSED;
+	int init;
 
-	check_int(state_status(room->runtime.procfs, -1, room->runtime.root, state, &status, &err),
-		  0);
+	check_int(
+	    state_status(room->runtime.procfs, -1, room->runtime.root, state, &status, &init, &err),
+	    0);
+	/* Whoever was found alive can be signalled. */
+	check((init > 0) == (status != OCI_STATUS_STOPPED && status != OCI_STATUS_CREATING));
+	check(init == 0 || process_signal(init, 0, &err) == 0);
+	if (init > 0)
+		close(init);
 	return status;
 }
 
@@ -227,12 +234,13 @@ static void test_no_answer_is_an_error(void **state)
 	struct state about = { 0 };
 	enum oci_status status;
 	struct room room;
+	int init;
 
 	(void)state;
 	room_open(&room);
 	about.pid = (struct optional_uint){ .set = true, .value = (uint64_t)getpid() };
 	about.start.set = true;
-	check_int(state_status(-1, -1, room.runtime.root, &about, &status, &err), -1);
+	check_int(state_status(-1, -1, room.runtime.root, &about, &status, &init, &err), -1);
 	check_int(err.errnum, EBADF);
 	room_close(&room);
 }
