@@ -126,9 +126,8 @@ def test_kill_of_exec_at_any_time(creel, root, options):
         command.wait()
         if attempt % 10 == 9:
             healthy(creel, root, init)
-    before = figures(creel, root)
-    assert before["processes"] == [init]
-    assert before["zombies"] == []
+    # What was on its way into the container when its creel was killed ends after that, and is ours to reap.
+    wait_until(lambda: harness.reap() or (not zombies() and figures(creel, root)["processes"] == [init]), "the init is alone")
 
 
 def test_kill_of_the_process_at_any_time(creel, root):
