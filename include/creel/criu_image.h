@@ -10,6 +10,7 @@
 #include <creel/arena.h>
 #include <creel/compiler.h>
 #include <creel/protobuf.h>
+#include <creel/text.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ enum criu_magic {
 	CRIU_MAGIC_CORE = 0x55053847,
 	CRIU_MAGIC_MOUNTS = 0x55563928,
 	CRIU_MAGIC_SECCOMP = 0x64413049,
+	CRIU_MAGIC_CGROUP = 0x59383330,
 };
 
 struct criu_records {
@@ -131,3 +133,19 @@ struct criu_filters {
 
 int criu_image_filters(struct arena *arena, struct protobuf_reader record,
 		       struct criu_filters *filters) must_check;
+
+struct criu_owner {
+	uint64_t uid, gid;
+};
+
+/* All that the image of the cgroups names, without its order. */
+struct criu_cgroup_names {
+	struct strings controllers; /* of the hierarchies; "" is that of version 2 */
+	struct strings paths;	    /* of directories, and where processes are */
+	struct strings files;	    /* that something is written to */
+	struct criu_owner *owners;  /* of both */
+	size_t owners_n;
+};
+
+int criu_image_cgroups(struct arena *arena, struct protobuf_reader record,
+		       struct criu_cgroup_names *cgroups) must_check;

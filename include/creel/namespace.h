@@ -41,6 +41,10 @@ int namespace_join_process(int pidfd, uint64_t flags, struct error *err) must_ch
 int namespace_unshare(uint64_t flags, struct error *err) must_check;
 /* Explains a failed clone3(2) or unshare(2) that should have made FLAGS. */
 int namespace_explain(uint64_t flags, int errnum, struct error *err);
+/* Says which sysctls of the host forbid a user namespace, and what they are. */
+void namespace_hint_forbidden(int procfs, struct error *err);
+/* Says that the host takes the rights in a user namespace away, if it does (Ubuntu). */
+void namespace_hint_restricted(int procfs, struct error *err);
 /* Which one of FLAGS the kernel refuses, found out by a child that makes them one by one; 0 when it
  * cannot be known, or when each of them can be had. */
 uint64_t namespace_find_refused(uint64_t flags);

@@ -73,7 +73,6 @@ const struct command command_checkpoint = {
 	.words = { WORDS_IDS },
 	.purpose = "Save the processes of a container in files",
 	.example = "creel checkpoint --image-path /var/tmp/web web\n"
-		   "creel delete web\n"
 		   "creel restore --image-path /var/tmp/web --bundle /srv/web --detach web",
 	.options = { .tables = { { .rows = criu_rows, .n = CRIU_ROWS_N },
 				 OPTION_TABLE(checkpoint_rows) } },

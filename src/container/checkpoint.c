@@ -19,6 +19,7 @@
 #include <creel/notify.h>
 #include <creel/process.h>
 #include <creel/procfs.h>
+#include <creel/verbs.h>
 
 #include "checkpoint_parts.h"
 
@@ -187,9 +188,6 @@ static int fill(struct checkpoint *checkpoint, struct error *err)
 		.root = checkpoint->create.plan.rootfs,
 		.leave_running = options->leave_running || options->pre_dump,
 		.track_memory = options->pre_dump || options->criu.parent_path,
-		.cgroups = options->criu.cgroups.set
-			       ? (enum criu_cgroups)options->criu.cgroups.value
-			       : CRIU_CGROUPS_IGNORE,
 	};
 	if (state->cgroup && runtime->facts.cgroup_mount)
 		request->freeze_cgroup =
@@ -273,8 +271,8 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
 	return 0;
 }
 
-int verb_checkpoint(struct runtime *runtime, const struct checkpoint_options *options,
-		    struct error *err)
+static int save(struct runtime *runtime, const struct checkpoint_options *options,
+		struct error *err)
 {
 	struct checkpoint checkpoint = {
 		.options = options,
@@ -309,4 +307,26 @@ int verb_checkpoint(struct runtime *runtime, const struct checkpoint_options *op
 	criu_place_close(&checkpoint.place);
 	create_close(&checkpoint.create);
 	return result;
+}
+
+/*
+ * What was saved is no container any more, as with runc: its name is free for a restore.  Should
+ * that fail the images are good all the same.
+ */
+static void delete_saved(struct runtime *runtime, const char *id)
+{
+	struct error err = { 0 };
+
+	if (verb_delete(runtime, id, false, &err) < 0)
+		log_warning("the container has been checkpointed, but not deleted: %s", err.what);
+}
+
+int verb_checkpoint(struct runtime *runtime, const struct checkpoint_options *options,
+		    struct error *err)
+{
+	if (save(runtime, options, err) < 0)
+		return -1;
+	if (!options->leave_running && !options->pre_dump)
+		delete_saved(runtime, options->id);
+	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/file.h>
+#include <creel/procfs.h>
 
 #define DEFAULT_IMAGE_PATH "checkpoint"
 #define SILENCE_MS	   600000
@@ -152,6 +154,28 @@ static const char *config_file(const struct create *create)
 	return NULL;
 }
 
+/* The hierarchies of version 1 come first in the list. */
+static bool has_version_1(const struct runtime *runtime)
+{
+	char text[2 * PATH_MAX];
+
+	return procfs_read(runtime->procfs, "self/cgroup", text, sizeof(text)) < 0 ||
+	       !text_starts_with(text, "0::");
+}
+
+/*
+ * As runc does, but where the images would name cgroups of the host: a restore does not let them
+ * choose one.  So it is without a cgroup namespace, and with version 1 beside version 2.
+ */
+static enum criu_cgroups cgroups(const struct criu_options *options, const struct create *create)
+{
+	if (options->cgroups.set)
+		return (enum criu_cgroups)options->cgroups.value;
+	return (create->plan.namespaces.create & CLONE_NEWCGROUP) && !has_version_1(create->runtime)
+		   ? CRIU_CGROUPS_SOFT
+		   : CRIU_CGROUPS_IGNORE;
+}
+
 int criu_fill_request(struct arena *arena, const struct criu_options *options,
 		      const struct create *create, const struct criu_place *place,
 		      struct criu_request *request, struct error *err)
@@ -160,6 +184,7 @@ int criu_fill_request(struct arena *arena, const struct criu_options *options,
 	request->images = place->images;
 	request->work = place->work;
 	request->config = config_file(create);
+	request->cgroups = cgroups(options, create);
 	request->tcp_established = options->tcp_established;
 	request->tcp_close = options->tcp_close;
 	request->tcp_skip_in_flight = options->tcp_skip_in_flight;

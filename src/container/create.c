@@ -25,9 +25,9 @@
 #include <creel/hooks.h>
 #include <creel/idmap.h>
 #include <creel/log.h>
+#include <creel/namespace.h>
 #include <creel/netdev.h>
 #include <creel/process.h>
-#include <creel/procfs.h>
 #include <creel/rdt.h>
 #include <creel/seccomp_cache.h>
 #include <creel/steps.h>
@@ -495,19 +495,10 @@ static const struct step create_steps[] = {
  */
 static void blame_restriction(const struct create *create, struct error *err)
 {
-	static const char sysctl[] = "sys/kernel/apparmor_restrict_unprivileged_userns";
-	char value[16];
-
 	if ((err->errnum != EPERM && err->errnum != EACCES) || err->hint[0] ||
-	    create->runtime->facts.euid == 0 || !(create->plan.namespaces.create & CLONE_NEWUSER) ||
-	    procfs_read_covered(create->runtime->procfs, sysctl, value, sizeof(value)) <= 0 ||
-	    text_equal(value, "0"))
+	    create->runtime->facts.euid == 0 || !(create->plan.namespaces.create & CLONE_NEWUSER))
 		return;
-	error_hint(err,
-		   "kernel.apparmor_restrict_unprivileged_userns is %s: an ordinary user has "
-		   "no rights in a user namespace unless creel has an AppArmor profile "
-		   "(share/apparmor/creel)",
-		   value);
+	namespace_hint_restricted(create->runtime->procfs, err);
 }
 
 int create_run(struct create *create, struct error *err)

@@ -240,6 +240,23 @@ static int place_images(struct restore *restore, struct error *err)
 	return 0;
 }
 
+/*
+ * In the first cgroup namespace CRIU would see, and mount, those of the host.  The container's own
+ * cgroup is there and set up already: "full" would write to what is not writable in it, and
+ * "strict" would refuse it.  Those inside are new, and there all modes do the same.
+ */
+static int root_cgroups(struct restore *restore, struct error *err)
+{
+	if (restore->request.cgroups == CRIU_CGROUPS_IGNORE)
+		return 0;
+	restore->request.cgroups = CRIU_CGROUPS_SOFT;
+	if (!(restore->create.plan.namespaces.create & CLONE_NEWCGROUP))
+		return error_unsupported(err, "cgroups inside of a container without a cgroup "
+					      "namespace cannot be restored");
+	restore->request.cgroup_root = "/";
+	return 0;
+}
+
 static int make_request(struct create *create, struct error *err)
 {
 	struct restore *restore = of(create);
@@ -250,22 +267,14 @@ static int make_request(struct create *create, struct error *err)
 		.log_file = LOG_FILE,
 		.root = create->plan.rootfs,
 		.sibling = true,
-		.cgroups = options->cgroups.set ? (enum criu_cgroups)options->cgroups.value
-						: CRIU_CGROUPS_IGNORE,
 		.lsm_profile = label(restore),
 		.lsm_mount_context = mount_context(restore),
 	};
-	if (restore->request.cgroups != CRIU_CGROUPS_IGNORE) {
-		/* In the first cgroup namespace CRIU would see, and mount, those of the host. */
-		if (!(create->plan.namespaces.create & CLONE_NEWCGROUP))
-			return error_unsupported(err, "cgroups inside of a container without a "
-						      "cgroup namespace cannot be restored");
-		restore->request.cgroup_root = "/";
-	}
 	if (criu_place_open(create->runtime, options, false, LOG_FILE, &restore->place, err) < 0 ||
 	    criu_fill_request(create->runtime->arena, options, create, &restore->place,
 			      &restore->request, err) < 0 ||
-	    keep_streams(restore, err) < 0 || keep_namespaces(restore, err) < 0)
+	    root_cgroups(restore, err) < 0 || keep_streams(restore, err) < 0 ||
+	    keep_namespaces(restore, err) < 0)
 		return -1;
 	return place_mounts(restore, err) < 0 ? -1 : place_images(restore, err);
 }

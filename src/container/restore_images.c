@@ -559,5 +559,5 @@ int restore_check_images(const struct restore *restore, struct error *err)
 		return error_hint(err, "--image-path names the directory that a checkpoint was "
 				       "written to; a pre-dump is only a part of one");
 	}
-	return check_tasks(restore, err);
+	return check_tasks(restore, err) < 0 ? -1 : restore_check_cgroups(restore, err);
 }

@@ -26,6 +26,9 @@ struct restore {
 /* restore_images.c: refuses images that ask for what the document does not give. */
 int restore_check_images(const struct restore *restore, struct error *err) must_check;
 
+/* restore_cgroups.c: the same for the cgroups in them. */
+int restore_check_cgroups(const struct restore *restore, struct error *err) must_check;
+
 /* restore_check.c: refuses a restored container that is not what the document says; before any of
  * it runs.  CRIU gives it its rights last of all. */
 int restore_check_container(struct restore *restore, struct error *err) must_check;

@@ -186,7 +186,7 @@ static void say_sysctl(int procfs, const char *path, char *text, size_t size)
 		 value);
 }
 
-static void hint_user(int procfs, struct error *err)
+void namespace_hint_forbidden(int procfs, struct error *err)
 {
 	char text[256] = "";
 
@@ -196,6 +196,21 @@ static void hint_user(int procfs, struct error *err)
 	error_hint(err, "%s%s", text,
 		   text[0] ? "; in a chroot it is never allowed"
 			   : "in a chroot it is never allowed");
+}
+
+void namespace_hint_restricted(int procfs, struct error *err)
+{
+	static const char sysctl[] = "sys/kernel/apparmor_restrict_unprivileged_userns";
+	char value[16];
+
+	if (procfs_read_covered(procfs, sysctl, value, sizeof(value)) <= 0 ||
+	    text_equal(value, "0"))
+		return;
+	error_hint(err,
+		   "kernel.apparmor_restrict_unprivileged_userns is %s: an ordinary user has "
+		   "no rights in a user namespace unless creel has an AppArmor profile "
+		   "(share/apparmor/creel)",
+		   value);
 }
 
 static enum crl code_of(uint64_t flags, int errnum)
@@ -234,7 +249,7 @@ int namespace_explain(uint64_t flags, int errnum, struct error *err)
 	if (errnum == ENOSPC || errnum == EUSERS)
 		error_hint(err, "too many are in use by this user, or they are nested too deep");
 	else if (errnum == EPERM && (flags & CLONE_NEWUSER) && procfs >= 0)
-		hint_user(procfs, err);
+		namespace_hint_forbidden(procfs, err);
 	else if (errnum == EPERM)
 		error_hint(err, "it takes CAP_SYS_ADMIN: be root, or add a user namespace");
 	else if (errnum == EINVAL)

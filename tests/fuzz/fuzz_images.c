@@ -20,6 +20,22 @@ static void check_inside(const struct protobuf_reader *record, const unsigned ch
 				   record->size <= (size_t)(data + size - record->data)));
 }
 
+static void read_cgroups(struct arena *arena, struct protobuf_reader record)
+{
+	struct criu_cgroup_names names;
+	size_t used = 0;
+
+	if (criu_image_cgroups(arena, record, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.paths.n; i++)
+		used += 2 + strlen(names.paths.items[i]);
+	for (size_t i = 0; i < names.files.n; i++)
+		used += 2 + strlen(names.files.items[i]);
+	for (size_t i = 0; i < names.controllers.n; i++)
+		used += 2 + strlen(names.controllers.items[i]);
+	must(used + 2 * names.owners_n <= record.size);
+}
+
 static void read_record(struct arena *arena, struct protobuf_reader record)
 {
 	struct criu_namespaces namespaces;
@@ -43,6 +59,7 @@ static void read_record(struct arena *arena, struct protobuf_reader record)
 	}
 	if (criu_image_rights(arena, record, &rights) == 0)
 		must(!rights.label || strlen(rights.label) <= record.size);
+	read_cgroups(arena, record);
 	if (criu_image_filters(arena, record, &filters) < 0)
 		return;
 	for (size_t i = 0; i < filters.n; i++) {
@@ -58,7 +75,8 @@ static void read_image(struct arena *arena, const unsigned char *data, size_t si
 {
 	static const enum criu_magic magics[] = { CRIU_MAGIC_INVENTORY, CRIU_MAGIC_PSTREE,
 						  CRIU_MAGIC_IDS,	CRIU_MAGIC_CORE,
-						  CRIU_MAGIC_MOUNTS,	CRIU_MAGIC_SECCOMP };
+						  CRIU_MAGIC_MOUNTS,	CRIU_MAGIC_SECCOMP,
+						  CRIU_MAGIC_CGROUP };
 	struct error err = { 0 };
 	int taken = 0;
 
@@ -87,8 +105,10 @@ static void read_image(struct arena *arena, const unsigned char *data, size_t si
 static void read_with_magic(struct arena *arena, uint8_t choice, const unsigned char *data,
 			    size_t size)
 {
-	static const uint32_t magics[] = { CRIU_MAGIC_PSTREE, CRIU_MAGIC_IDS, CRIU_MAGIC_CORE,
-					   CRIU_MAGIC_MOUNTS, CRIU_MAGIC_SECCOMP };
+	static const uint32_t magics[] = {
+		CRIU_MAGIC_PSTREE, CRIU_MAGIC_IDS,     CRIU_MAGIC_CORE,
+		CRIU_MAGIC_MOUNTS, CRIU_MAGIC_SECCOMP, CRIU_MAGIC_CGROUP
+	};
 	const uint32_t front[] = { 0x54564319, magics[choice % ARRAY_SIZE(magics)] };
 	unsigned char *image = arena_alloc(arena, size + sizeof(front) + 1);
 

@@ -650,6 +650,29 @@ def test_rootless_without_bus_address(user):
         pass
 
 
+def test_rootless_without_the_driver(user):
+    """In a delegated scope, as the hint for who has no cgroup says: limits, the freezer, an end."""
+    user.prefix += ["systemd-run", "--user", "--scope", "--quiet", "--property=Delegate=yes"]
+    bundle = user.bundle(*SLEEP, rootless=True)
+    user_spec(bundle.spec)
+    bundle.spec["linux"].pop("cgroupsPath", None)
+    name = user.id("u")
+    user.ok("run", "--detach", "--bundle", bundle.write().path, name)
+    try:
+        directory = cgroup_of(user.state(name)["pid"])
+        assert directory.is_relative_to(CGROUPS / "user.slice/user-1000.slice/user@1000.service")
+        assert [read(directory, f) for f in ("memory.max", "pids.max")] == ["67108864", "55"]
+        user.ok("update", "--pids-limit", "44", name)
+        assert read(directory, "pids.max") == "44"
+        user.ok("pause", name)
+        assert user.status(name) == "paused"
+        user.ok("resume", name)
+        assert user.run("exec", name, "/bin/busybox", "sh", "-c", "exit 3").code == 3
+    finally:
+        user.ok("delete", "--force", name)
+    assert not directory.exists()
+
+
 def test_stopped_user_manager(user):
     pid = main_pid("user@1000.service")
     user.options = ["--timeout", "3s"]

@@ -205,6 +205,73 @@ static void test_filters(void **state)
 	      filters.items[1].previous == 0);
 }
 
+/* Directories in directories, to the depth that is still read. */
+static struct protobuf nested_directories(int depth)
+{
+	struct protobuf directory = message();
+
+	protobuf_text(&directory, 1, "x");
+	while (depth-- > 0) {
+		struct protobuf above = message();
+
+		protobuf_nested(&above, 2, &directory);
+		directory = above;
+	}
+	return directory;
+}
+
+static int read_directories(int depth, struct criu_cgroup_names *names)
+{
+	const struct protobuf directory = nested_directories(depth);
+	struct protobuf hierarchy = message(), all = message();
+
+	protobuf_text(&hierarchy, 1, "");
+	protobuf_nested(&hierarchy, 2, &directory);
+	protobuf_nested(&all, 2, &hierarchy);
+	return criu_image_cgroups(&arena, read_back(&all), names);
+}
+
+static void test_cgroups(void **state)
+{
+	struct protobuf owner = message(), property = message(), directory = message();
+	struct protobuf hierarchy = message(), place = message(), set = message(), all = message();
+	struct criu_cgroup_names names;
+
+	(void)state;
+	protobuf_number(&owner, 2, 7);
+	protobuf_number(&owner, 3, 8);
+	protobuf_text(&property, 1, "pids.max");
+	protobuf_nested(&property, 3, &owner);
+	protobuf_text(&directory, 1, "one");
+	protobuf_nested(&directory, 3, &property);
+	protobuf_nested(&directory, 4, &owner);
+	protobuf_text(&hierarchy, 1, "");
+	protobuf_nested(&hierarchy, 2, &directory);
+	protobuf_text(&place, 1, "");
+	protobuf_text(&place, 2, "/one");
+	protobuf_nested(&set, 2, &place);
+	protobuf_nested(&all, 1, &set);
+	protobuf_nested(&all, 2, &hierarchy);
+	check_int(criu_image_cgroups(&arena, read_back(&all), &names), 0);
+	check_int(names.controllers.n, 2);
+	check_text(names.controllers.items[0], "");
+	check_int(names.paths.n, 2);
+	check_text(names.paths.items[0], "/one");
+	check_text(names.paths.items[1], "one");
+	check_int(names.files.n, 1);
+	check_text(names.files.items[0], "pids.max");
+	check_int(names.owners_n, 2);
+	check(names.owners[1].uid == 7 && names.owners[1].gid == 8);
+	check_int(read_directories(64, &names), 0);
+	check_int(names.paths.n, 1);
+	check_int(read_directories(65, &names), -1);
+	/* A name that is a number. */
+	hierarchy = all = message();
+	protobuf_number(&hierarchy, 1, 1);
+	protobuf_nested(&all, 2, &hierarchy);
+	check_int(criu_image_cgroups(&arena, read_back(&all), &names), -1);
+}
+
 static int clean(void **state)
 {
 	(void)state;
@@ -224,6 +291,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_wide_capabilities, clean),
 		cmocka_unit_test_teardown(test_zombie, clean),
 		cmocka_unit_test_teardown(test_filters, clean),
+		cmocka_unit_test_teardown(test_cgroups, clean),
 	};
 
 	return check_all(tests);

@@ -216,11 +216,77 @@ static bool sets_time_offsets(void)
 	return true;
 }
 
+/*
+ * A sysctl that this kernel need not have: another file of the real /proc takes its place, since
+ * nothing else is believed.  Those of a user namespace of our own hold what is written to them.
+ */
+static bool fake_sysctl(int procfs, const char *name, const char *value)
+{
+	const char *real =
+	    value[0] == '0' ? "sys/user/max_uts_namespaces" : "sys/user/max_ipc_namespaces";
+	char from[64], to[96];
+
+	snprintf(from, sizeof(from), "/proc/%s", real);
+	snprintf(to, sizeof(to), "/mnt/root/sys/kernel/%s", name);
+
+	auto_fd file = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	return file >= 0 && procfs_write(procfs, real, value, &err) == 0 &&
+	       mount(from, to, NULL, MS_BIND, NULL) == 0;
+}
+
+static bool hint_is(void (*hint)(int, struct error *), int procfs, const char *wanted)
+{
+	err = (struct error){ 0 };
+	hint(procfs, &err);
+	if (strncmp(err.hint, wanted, strlen(wanted)) == 0 && (wanted[0] || !err.hint[0]))
+		return true;
+	fprintf(stderr, "hint: %s\n", err.hint);
+	return false;
+}
+
+/* As Ubuntu's kernel and Debian's have them. */
+static bool names_the_sysctls(void)
+{
+	auto_fd procfs = procfs_open(&err);
+
+	expect(procfs >= 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+	expect(procfs_write(procfs, "self/uid_map", "0 0 1", &err) == 0 &&
+	       procfs_write(procfs, "self/setgroups", "deny", &err) == 0 &&
+	       procfs_write(procfs, "self/gid_map", "0 0 1", &err) == 0);
+	expect(mount("fake", "/mnt", "tmpfs", 0, "mode=755") == 0);
+	expect(mkdir("/mnt/root", 0755) == 0 && mkdir("/mnt/root/sys", 0755) == 0 &&
+	       mkdir("/mnt/root/sys/kernel", 0755) == 0);
+
+	auto_fd fake = open("/mnt/root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	expect(hint_is(namespace_hint_forbidden, fake, "in a chroot it is never allowed"));
+	expect(hint_is(namespace_hint_restricted, fake, ""));
+	expect(fake_sysctl(procfs, "unprivileged_userns_clone", "0"));
+	expect(hint_is(namespace_hint_forbidden, fake, "kernel.unprivileged_userns_clone is 0; "));
+	expect(fake_sysctl(procfs, "apparmor_restrict_unprivileged_userns", "1"));
+	expect(hint_is(namespace_hint_forbidden, fake,
+		       "kernel.apparmor_restrict_unprivileged_userns is 1, "
+		       "kernel.unprivileged_userns_clone is 0; "));
+	expect(hint_is(namespace_hint_restricted, fake,
+		       "kernel.apparmor_restrict_unprivileged_userns is 1: an ordinary user"));
+	expect(strstr(err.hint, "share/apparmor/creel") != NULL);
+	/* Switched off. */
+	expect(procfs_write(procfs, "sys/user/max_ipc_namespaces", "0", &err) == 0);
+	expect(hint_is(namespace_hint_restricted, fake, ""));
+	/* Anybody can put a file of another filesystem there. */
+	expect(umount2("/mnt/root/sys/kernel/unprivileged_userns_clone", MNT_DETACH) == 0);
+	expect(hint_is(namespace_hint_forbidden, fake,
+		       "kernel.apparmor_restrict_unprivileged_userns is 0; "));
+	return true;
+}
+
 static void test_making(void **state)
 {
 	(void)state;
 	in_child(names_the_limit);
 	in_child(names_the_right);
+	in_child(names_the_sysctls);
 	in_child(sets_time_offsets);
 }
 

@@ -40,6 +40,8 @@ static struct {
 		const char *root, *point, *options, *key;
 	} mounts[4];
 	size_t mounts_n;
+	const char *controller, *place, *directory, *below, *file;
+	uint64_t owner;
 } world;
 
 static struct protobuf message(void)
@@ -111,6 +113,33 @@ static void write_seccomp(void)
 	write_image("seccomp.img", CRIU_MAGIC_SECCOMP, &all, 1);
 }
 
+/* One set of processes, in one directory of two, with one property. */
+static void write_cgroups(void)
+{
+	struct protobuf place = message(), set = message(), owner = message(), property = message();
+	struct protobuf below = message(), top = message(), hierarchy = message(), all = message();
+
+	protobuf_text(&place, 1, world.controller);
+	protobuf_text(&place, 2, world.place);
+	protobuf_number(&set, 1, 2);
+	protobuf_nested(&set, 2, &place);
+	protobuf_number(&owner, 1, 0755);
+	protobuf_number(&owner, 2, world.owner);
+	protobuf_number(&owner, 3, 0);
+	protobuf_text(&property, 1, world.file);
+	protobuf_text(&property, 2, "17");
+	protobuf_nested(&property, 3, &owner);
+	protobuf_text(&below, 1, world.below);
+	protobuf_nested(&below, 3, &property);
+	protobuf_text(&top, 1, world.directory);
+	protobuf_nested(&top, 2, &below);
+	protobuf_text(&hierarchy, 1, world.controller);
+	protobuf_nested(&hierarchy, 2, &top);
+	protobuf_nested(&all, 1, &set);
+	protobuf_nested(&all, 2, &hierarchy);
+	write_image("cgroup.img", CRIU_MAGIC_CGROUP, &all, 1);
+}
+
 static void write_images(void)
 {
 	struct protobuf inventory = message(), task = message(), points[ARRAY_SIZE(world.mounts)];
@@ -136,6 +165,7 @@ static void write_images(void)
 	write_image("mountpoints-9.img", CRIU_MAGIC_MOUNTS, points, world.mounts_n);
 	write_core();
 	write_seccomp();
+	write_cgroups();
 }
 
 static int ask(void)
@@ -204,6 +234,11 @@ static int set_up(void **state)
 	world.no_new_privs = 1;
 	world.program = filter;
 	world.program_size = sizeof(filter);
+	world.controller = "";
+	world.place = "/web/one";
+	world.directory = "web";
+	world.below = "web/one";
+	world.file = "pids.max";
 	world.mounts_n = 4;
 	world.mounts[0].filesystem = 17;
 	world.mounts[0].device = 5;
@@ -346,6 +381,50 @@ static void test_mounts(void **state)
 	good();
 }
 
+static void test_cgroups(void **state)
+{
+	const struct idmap_range range = { .inside = 0, .outside = 100000, .size = 1000 };
+	const struct idmap maps = { .uids = &range, .gids = &range, .uids_n = 1, .gids_n = 1 };
+	struct protobuf *none = NULL;
+
+	(void)state;
+	world.place = "/web/../../other";
+	refused("a cgroup /web/../../other, which leads out");
+	world.place = "/web..";
+	world.below = "..";
+	refused("a cgroup .., which leads out");
+	world.below = "web/...";
+	world.directory = "../../../etc";
+	refused("a cgroup ../../../etc, which leads out");
+	world.directory = "./web";
+	refused("leads out");
+	world.directory = "";
+	world.file = "../../../etc/cron.d/x";
+	refused("write to ../../../etc/cron.d/x, which is no file of a cgroup");
+	world.file = "..";
+	refused("no file of a cgroup");
+	world.file = "";
+	refused("no file of a cgroup");
+	world.file = "pids.max";
+	world.controller = "name=systemd";
+	refused("cgroups of version 1 (name=systemd)");
+	world.controller = "";
+	world.owner = 1000;
+	good();
+	restore.create.plan.namespaces.maps = &maps;
+	refused("to an id that the user namespace does not have");
+	world.owner = 101000;
+	refused("to an id");
+	world.owner = 100999;
+	good();
+	world.owner = 0;
+	good();
+	write_image("cgroup.img", CRIU_MAGIC_CGROUP, none, 0);
+	check_int(ask(), 0);
+	check_int(unlinkat(restore.place.images, "cgroup.img", 0), 0);
+	check_int(ask(), 0);
+}
+
 static void test_a_target_behind_a_link(void **state)
 {
 	char path[128];
@@ -438,6 +517,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_labels, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_seccomp, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mounts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_cgroups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_target_behind_a_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_images_before, set_up, tear_down),

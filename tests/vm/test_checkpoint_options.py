@@ -1,0 +1,467 @@
+"""What each option of `checkpoint` and `restore` does to the container, with the distribution's CRIU; and cgroup images
+that want out."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+
+import harness
+import images
+import pytest
+from terminals import Terminal
+from test_checkpoint import COUNT, LONG, World, copy_of, join_network, network, only, python, world  # noqa: F401
+
+pytestmark = pytest.mark.skipif(os.environ.get("CREEL_LAB") != "full", reason="needs the full laboratory")
+
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+
+
+def cgroup_of(pid):
+    """Where a process is."""
+    return pathlib.Path(f"/proc/{pid}/cgroup").read_text().strip()[3:]
+
+
+# ---- cgroups ----
+
+
+def writable(spec):
+    """Its cgroups are for the container to divide."""
+    for mount in spec["mounts"]:
+        if mount["type"] == "cgroup":
+            mount["options"].remove("ro")
+
+
+def divided(one):
+    """A container in two cgroups that it has made itself."""
+    one.start()
+    one.counts(3)
+    return one
+
+
+DIVIDE = ("/bin/busybox mkdir /sys/fs/cgroup/one /sys/fs/cgroup/two; echo $$ > /sys/fs/cgroup/one/cgroup.procs; "
+          "while :; do /bin/busybox sleep 0.1; done & echo $! > /sys/fs/cgroup/two/cgroup.procs; " + COUNT)
+
+
+def places(one):
+    """The cgroups that its processes are in."""
+    found = set()
+    for pid in one.creel.ok("ps", "--format", "json", one.name).json():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.add(cgroup_of(pid))
+    return found
+
+
+@pytest.mark.parametrize("mode, script", [(None, DIVIDE), ("full", DIVIDE), ("strict", COUNT), ("ignore", DIVIDE)])
+def test_manage_cgroups_mode(creel, world, mode, script):  # noqa: F811
+    """Cgroups that the container has made below its own come back, as with runc; its limits are config.json's, always."""
+    options = ["--manage-cgroups-mode", mode] if mode else []
+    one = world(script).change(writable)
+    one.change(lambda spec: spec["linux"]["resources"].update(pids={"limit": 77})).start()
+    one.counts(3)
+    inside = {f"/{one.name}/one", f"/{one.name}/two"} if script == DIVIDE else {f"/{one.name}"}
+    assert places(one) == inside
+    creel.ok("update", "--pids-limit", "55", one.name)
+    one.checkpoint(*options)
+    one.gone()
+    one.restore(*options)
+    one.counts(one.count())
+    assert places(one) == ({f"/{one.name}"} if mode == "ignore" else inside)
+    assert (CGROUPS / one.name / "pids.max").read_text() == "77\n"
+    creel.ok("delete", "--force", one.name)
+    assert not (CGROUPS / one.name).exists()
+
+
+def test_other_mode_at_restore(creel, world):  # noqa: F811
+    """Images with cgroups need not be restored with them, and the other way round."""
+    one = divided(world(DIVIDE).change(writable))
+    without = creel.directory / "without"
+    one.checkpoint("--leave-running", "--manage-cgroups-mode", "ignore", images=without)
+    one.checkpoint()
+    one.restore("--manage-cgroups-mode", "ignore")
+    one.counts(one.count())
+    assert places(one) == {f"/{one.name}"}
+    creel.ok("delete", "--force", one.name)
+    one.restore(images=without)
+    one.counts(one.count())
+    assert places(one) == {f"/{one.name}"}
+
+
+def test_without_a_cgroup_namespace(creel, world):  # noqa: F811
+    """The images would name cgroups of the host."""
+    def change(spec):
+        spec["linux"]["namespaces"] = [entry for entry in spec["linux"]["namespaces"] if entry["type"] != "cgroup"]
+    one = world().change(change).start()
+    one.counts(3)
+    one.checkpoint()
+    one.refused("without a cgroup namespace", "--manage-cgroups-mode", "soft")
+    one.restore()
+    one.counts(one.count())
+    assert places(one) == {f"/{one.name}"}
+
+
+SET, HIERARCHY = 1, 2
+
+
+def place(path):
+    """All processes are said to have been in PATH."""
+    def change(records):
+        def move(one):
+            for item in one:
+                if item[0] == 2:
+                    item[1] = images.Message.parse(item[1]).set(2, path).bytes()
+        for item in records[0]:
+            if item[0] == SET:
+                one = images.Message.parse(item[1])
+                move(one)
+                item[1] = one.bytes()
+    return change
+
+
+def directory_named(path):
+    """The first directory has another name."""
+    return lambda records: records[0].edit(HIERARCHY, lambda one: one.edit(2, lambda top: top.set(1, path)))
+
+
+def property_named(name, value=b"1"):
+    """The first directory has a property of that name."""
+    def change(records):
+        entry = images.Message([[1, name], [2, value], [3, images.Message([[1, 0o644], [2, 0], [3, 0]]).bytes()]])
+        records[0].edit(HIERARCHY, lambda one: one.edit(2, lambda top: top.append([3, entry.bytes()])))
+    return change
+
+
+def controller(name):
+    """The hierarchy is one of version 1."""
+    return lambda records: records[0].edit(HIERARCHY, lambda one: one.set(1, name))
+
+
+HOSTILE = {
+    "processes elsewhere": (place(b"/../../../../sys/fs/cgroup/init.scope"), "leads out of the container's"),
+    "a directory of the host": (directory_named(b"../../../../../var/tmp/creel-trap"), "leads out of the container's"),
+    "a file of the host": (property_named(b"../../../../../proc/sys/kernel/core_pattern", b"|/trap"),
+                           "is no file of a cgroup"),
+    "a hierarchy of version 1": (controller(b"name=trap"), "cgroups of version 1"),
+}
+
+
+@pytest.fixture(scope="module")
+def apart(binary, programs, tmp_path_factory):
+    """A container in cgroups of its own that has been checkpointed; its images are copied for each attack."""
+    creel = harness.Creel(binary, tmp_path_factory.mktemp("apart"), programs)
+    one = divided(World(creel, DIVIDE).change(writable))
+    one.checkpoint()
+    yield one
+    creel.run("delete", "--force", one.name)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("mode", ["soft", "full", "ignore"])
+def test_hostile_cgroups(apart, tmp_path, name, mode):
+    change, phrase = HOSTILE[name]
+    directory = copy_of(apart, tmp_path)
+    images.edit(directory / "cgroup.img", change)
+    pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text()
+    cgroups = {path for path, _, _ in os.walk(CGROUPS)}
+    apart.refused(phrase, "--manage-cgroups-mode", mode, images=directory)
+    assert pathlib.Path("/proc/sys/kernel/core_pattern").read_text() == pattern
+    assert not os.path.exists("/var/tmp/creel-trap")
+    assert {path for path, _, _ in os.walk(CGROUPS)} <= cgroups
+
+
+def test_limits_in_the_images(apart, tmp_path):
+    """A property of the container's own cgroup, where CRIU would write it: config.json has the last word."""
+    directory = copy_of(apart, tmp_path)
+    images.edit(directory / "cgroup.img", property_named(b"pids.max", b"4000"))
+    apart.change(lambda spec: spec["linux"]["resources"].update(pids={"limit": 44}))
+    apart.restore("--manage-cgroups-mode", "full", images=directory)
+    apart.counts(apart.count())
+    assert (CGROUPS / apart.name / "pids.max").read_text() == "44\n"
+    apart.creel.ok("delete", "--force", apart.name)
+
+
+# ---- connections ----
+
+
+SERVER = """
+import os, socket
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("10.78.1.2", 7778))
+listener.listen()
+while True:
+    file = listener.accept()[0].makefile("rwb", buffering=0)
+    try:
+        while line := file.readline():
+            file.write(b"got " + line)
+    except OSError as error:
+        open("/data/error", "w").write(str(error))
+"""
+
+
+def test_tcp_close(creel, world):  # noqa: F811
+    """The connection is closed for both ends; the listener goes on."""
+    with network("crclose", "10.78.1.2", "10.78.1.1") as path:
+        one = python(world(), SERVER).change(join_network(path)).start()
+        harness.wait_until(lambda: b":1E62 " in pathlib.Path(f"/proc/{one.pid()}/net/tcp").read_bytes(), "listening")
+
+        def talk(connection, word):
+            connection.sendall(word + b"\n")
+            return connection.recv(100)
+        before = socket.create_connection(("10.78.1.2", 7778), timeout=LONG)
+        assert talk(before, b"one") == b"got one\n"
+        one.checkpoint("--tcp-close")
+        one.gone()
+        one.restore("--tcp-close")
+        with socket.create_connection(("10.78.1.2", 7778), timeout=LONG) as after:
+            assert talk(after, b"two") == b"got two\n"
+        with contextlib.suppress(OSError):
+            assert talk(before, b"three") == b""
+        before.close()
+
+
+SPEAKER = """
+import socket, time
+speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+speaker.connect("/data/socket")
+number = 0
+while True:
+    number += 1
+    try:
+        speaker.send(str(number).encode())
+    except OSError:
+        pass
+    time.sleep(0.05)
+"""
+
+
+def test_ext_unix_sk(creel, world):  # noqa: F811
+    """A socket whose other end is a daemon's of the host, as that of syslog is."""
+    one = python(world(), SPEAKER)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(one.data / "socket"))
+        daemon.settimeout(LONG)
+        one.start()
+        assert int(daemon.recv(100)) == 1
+        refused = creel.fails("", "checkpoint", "--image-path", one.images, one.name, timeout=LONG)
+        assert "xternal" in refused.err or "unix" in refused.err, refused
+        assert creel.status(one.name) == "running"
+        one.checkpoint("--ext-unix-sk", images=creel.directory / "second")
+        one.gone()
+        daemon.setblocking(False)
+        last = 1
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                last = int(daemon.recv(100))
+        daemon.settimeout(LONG)
+        one.restore("--ext-unix-sk", images=creel.directory / "second")
+        assert int(daemon.recv(100)) == last + 1
+
+
+# ---- terminals ----
+
+
+ECHO = "while read -r line; do echo got $line; done"
+
+
+def test_terminal_of_the_caller(creel, world):  # noqa: F811
+    """Without a terminal of its own, but with the streams of a shell's: those of the restore take their place."""
+    one = world(ECHO)
+    with Terminal() as first:
+        creel.ok("run", "--detach", "--bundle", one.bundle.path, one.name, stdin=first.slave, stdout=first.slave)
+        first.write("one\n")
+        first.read_until("got one")
+        one.checkpoint("--shell-job")
+    one.gone()
+    with Terminal() as second:
+        one.restore("--shell-job", stdin=second.slave, stdout=second.slave)
+        second.write("two\n")
+        second.read_until("got two")
+        creel.ok("delete", "--force", one.name)
+
+
+def test_terminal_in_the_foreground(creel, world):  # noqa: F811
+    """`restore` relays the container's own terminal, as `run` does."""
+    one = world(ECHO + "; exit 7", terminal=True)
+    with Terminal() as first:
+        command = creel.spawn("run", "--bundle", one.bundle.path, one.name, **first.options())
+        first.write("one\n")
+        first.read_until("got one")
+        one.checkpoint()
+        assert command.wait(LONG).code == 137
+    with Terminal() as second:
+        command = creel.spawn("restore", "--image-path", one.images, "--bundle", one.bundle.path, one.name,
+                              **second.options())
+        second.write("two\n")
+        second.read_until("got two", LONG)
+        second.write("\x04")
+        assert command.wait(LONG).code == 7
+    assert one.name not in creel.ids()
+
+
+# ---- memory ----
+
+
+WRITER = """
+import mmap, time
+block = mmap.mmap(-1, 4 << 20)
+number = 0
+while True:
+    number += 1
+    for page in range(0, len(block), 4096):
+        block[page:page + 8] = b"%08d" % number
+    with open("/data/new", "w") as file:
+        file.write(str(number))
+    import os
+    os.rename("/data/new", "/data/count")
+    time.sleep(0.1)
+"""
+
+
+def space(directory):
+    """Bytes that the pages in it take."""
+    return sum(path.stat().st_blocks * 512 for path in directory.glob("pages-*.img"))
+
+
+def test_auto_dedup(creel, world):  # noqa: F811
+    """Pages that are saved again, or restored, leave the images."""
+    one = python(world(), WRITER).start()
+    one.counts(2)
+    before = creel.directory / "before"
+    one.checkpoint("--pre-dump", images=before)
+    one.counts(one.count())
+    full = space(before)
+    one.checkpoint("--parent-path", "../before", "--auto-dedup")
+    one.gone()
+    assert full - space(before) > 3 << 20, (full, space(before))
+    saved = space(one.images)
+    assert saved > 3 << 20
+    one.restore("--auto-dedup")
+    assert space(one.images) < saved - (3 << 20)
+    one.counts(one.count())
+
+
+# ---- namespaces ----
+
+
+def addresses(pid):
+    """Those of a process's network namespace."""
+    done = subprocess.run(["nsenter", "--net", "--target", str(pid), "ip", "-o", "address"], capture_output=True,
+                          text=True, check=True, timeout=60)
+    return done.stdout
+
+
+def test_empty_network(creel, world):  # noqa: F811
+    """What is in the network namespace comes back, unless the caller is to fill it: with a hook, as engines do."""
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); "
+                                        "nsenter --net --target $pid ip address add 10.79.0.2/32 dev lo"],
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
+    one = world().start()
+    one.counts(3)
+    subprocess.run(["nsenter", "--net", "--target", str(one.pid()), "ip", "address", "add", "10.79.0.1/32", "dev", "lo"],
+                   check=True, timeout=60)
+    empty = creel.directory / "empty"
+    one.checkpoint("--leave-running", "--empty-ns", "network", images=empty)
+    one.checkpoint()
+    one.restore()
+    assert "10.79.0.1/32" in addresses(one.pid())
+    creel.ok("delete", "--force", one.name)
+    one.change(lambda spec: spec.update(hooks={"createRuntime": [hook]}))
+    one.restore("--empty-ns", "network", images=empty)
+    found = addresses(one.pid())
+    assert "10.79.0.1/32" not in found and "10.79.0.2/32" in found, found
+    one.counts(one.count())
+
+
+@contextlib.contextmanager
+def holder(option):
+    """A process with a namespace of its own."""
+    with subprocess.Popen(["unshare", option, "--fork", "sleep", "1000"]) as parent:
+        children = pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        pid = int(harness.wait_until(lambda: children.read_text().split(), "a process")[0])
+        try:
+            yield pid
+        finally:
+            os.kill(pid, 9)
+
+
+@pytest.mark.parametrize("kind, option", [("ipc", "--ipc"), ("uts", "--uts"), ("pid", "--pid")])
+def test_joined(creel, world, kind, option):  # noqa: F811
+    """Namespaces of somebody else's are joined again, and left as they are."""
+    with holder(option) as pid:
+        path = f"/proc/{pid}/ns/{kind}"
+
+        def change(spec):
+            for entry in spec["linux"]["namespaces"]:
+                if entry["type"] == kind:
+                    entry["path"] = path
+            if kind == "uts":
+                spec.pop("hostname", None)
+        one = world().change(change).start()
+        one.counts(3)
+        inode = os.readlink(path)
+        assert os.readlink(f"/proc/{one.pid()}/ns/{kind}") == inode
+        one.checkpoint()
+        one.gone()
+        one.restore()
+        one.counts(one.count())
+        assert os.readlink(f"/proc/{one.pid()}/ns/{kind}") == inode
+        creel.ok("delete", "--force", one.name)
+
+
+# ---- Docker ----
+
+
+@contextlib.contextmanager
+def docker(binary):
+    """A daemon with experimental features; runs its client."""
+    run = pathlib.Path("/run/creel-docker")
+    run.mkdir()
+    program = run / "creel"
+    shutil.copy(binary, program)
+    config = run / "daemon.json"
+    config.write_text(f"""{{"experimental": true, "iptables": false, "ip6tables": false, "bridge": "none",
+        "data-root": "/var/lib/creel-docker", "exec-root": "{run}/exec", "pidfile": "{run}/pid",
+        "hosts": ["unix://{run}/socket"], "runtimes": {{"creel": {{"path": "{program}"}}}},
+        "default-runtime": "creel"}}""")
+
+    def client(*words, check=True, **more):
+        done = subprocess.run(["docker", "-H", f"unix://{run}/socket", *map(str, words)], capture_output=True,
+                              check=False, timeout=LONG, **more)
+        assert not check or done.returncode == 0, (words, done.stdout, done.stderr, (run / "log").read_text()[-3000:])
+        return done
+    with open(run / "log", "w", encoding="utf-8") as log, \
+            subprocess.Popen(["dockerd", "--config-file", config], stdout=log, stderr=log) as daemon:
+        try:
+            harness.wait_until(lambda: client("version", check=False).returncode == 0, "dockerd", LONG)
+            yield client
+        finally:
+            for name in client("ps", "--all", "--quiet", check=False).stdout.decode().split():
+                client("rm", "--force", name, check=False)
+            daemon.terminate()
+
+
+def test_docker(creel, world):  # noqa: F811
+    """`docker checkpoint create` and `docker start --checkpoint`."""
+    one = world()
+    with docker(creel.binary) as client:
+        archive = subprocess.run(["tar", "-C", one.bundle.rootfs, "-c", "."], capture_output=True, check=True, timeout=60)
+        client("import", "-", "box", input=archive.stdout)
+        client("run", "--detach", "--name", "web", "--network", "none", "--volume", f"{one.data}:/data", "box",
+               "/bin/busybox", "sh", "-c", COUNT)
+        one.counts(3)
+
+        def state():
+            return client("inspect", "--format", "{{.State.Status}}", "web").stdout.decode().strip()
+        client("checkpoint", "create", "--leave-running", "web", "first")
+        assert state() == "running"
+        client("checkpoint", "create", "web", "second")
+        harness.wait_until(lambda: state() == "exited", "its end", LONG)
+        saved = one.count()
+        client("start", "--checkpoint", "second", "web")
+        assert state() == "running"
+        assert one.counts(saved + 3) < saved + 1000
+        client("rm", "--force", "web")
