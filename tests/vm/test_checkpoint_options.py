@@ -7,7 +7,6 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import threading
 
 import harness
 import images
@@ -55,7 +54,8 @@ def places(one):
     return found
 
 
-@pytest.mark.parametrize("mode, script", [(None, DIVIDE), ("full", DIVIDE), ("strict", COUNT), ("ignore", DIVIDE)])
+@pytest.mark.parametrize("mode, script", [(None, DIVIDE), ("full", DIVIDE), ("strict", COUNT), ("ignore", DIVIDE)],
+                         ids=["default", "full", "strict", "ignore"])
 def test_manage_cgroups_mode(creel, world, mode, script):  # noqa: F811
     """Cgroups that the container has made below its own come back, as with runc; its limits are config.json's, always."""
     options = ["--manage-cgroups-mode", mode] if mode else []
@@ -126,11 +126,13 @@ def directory_named(path):
     return lambda records: records[0].edit(HIERARCHY, lambda one: one.edit(2, lambda top: top.set(1, path)))
 
 
-def property_named(name, value=b"1"):
-    """The first directory has a property of that name."""
+def property_of(directory, name, value):
+    """One more directory, with a property of that name."""
     def change(records):
-        entry = images.Message([[1, name], [2, value], [3, images.Message([[1, 0o644], [2, 0], [3, 0]]).bytes()]])
-        records[0].edit(HIERARCHY, lambda one: one.edit(2, lambda top: top.append([3, entry.bytes()])))
+        owner = images.Message([[1, 0o644], [2, 0], [3, 0]]).bytes()
+        entry = images.Message([[1, name], [2, value], [3, owner]]).bytes()
+        records[0].edit(HIERARCHY, lambda one: one.append(
+            [2, images.Message([[1, directory], [3, entry], [4, owner]]).bytes()]))
     return change
 
 
@@ -142,14 +144,14 @@ def controller(name):
 HOSTILE = {
     "processes elsewhere": (place(b"/../../../../sys/fs/cgroup/init.scope"), "leads out of the container's"),
     "a directory of the host": (directory_named(b"../../../../../var/tmp/creel-trap"), "leads out of the container's"),
-    "a file of the host": (property_named(b"../../../../../proc/sys/kernel/core_pattern", b"|/trap"),
+    "a file of the host": (property_of(b"three", b"../../../../../proc/sys/kernel/core_pattern", b"|/trap"),
                            "is no file of a cgroup"),
     "a hierarchy of version 1": (controller(b"name=trap"), "cgroups of version 1"),
 }
 
 
 @pytest.fixture(scope="module")
-def apart(binary, programs, tmp_path_factory):
+def saved_apart(binary, programs, tmp_path_factory):
     """A container in cgroups of its own that has been checkpointed; its images are copied for each attack."""
     creel = harness.Creel(binary, tmp_path_factory.mktemp("apart"), programs)
     one = divided(World(creel, DIVIDE).change(writable))
@@ -159,28 +161,28 @@ def apart(binary, programs, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("mode", ["soft", "full", "ignore"])
-def test_hostile_cgroups(apart, tmp_path, name, mode):
+@pytest.mark.parametrize("mode", ["soft", "ignore"])
+def test_hostile_cgroups(saved_apart, tmp_path, name, mode):
     change, phrase = HOSTILE[name]
-    directory = copy_of(apart, tmp_path)
+    directory = copy_of(saved_apart, tmp_path)
     images.edit(directory / "cgroup.img", change)
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text()
     cgroups = {path for path, _, _ in os.walk(CGROUPS)}
-    apart.refused(phrase, "--manage-cgroups-mode", mode, images=directory)
+    saved_apart.refused(phrase, "--manage-cgroups-mode", mode, images=directory)
     assert pathlib.Path("/proc/sys/kernel/core_pattern").read_text() == pattern
     assert not os.path.exists("/var/tmp/creel-trap")
     assert {path for path, _, _ in os.walk(CGROUPS)} <= cgroups
 
 
-def test_limits_in_the_images(apart, tmp_path):
+def test_limits_in_the_images(saved_apart, tmp_path):
     """A property of the container's own cgroup, where CRIU would write it: config.json has the last word."""
-    directory = copy_of(apart, tmp_path)
-    images.edit(directory / "cgroup.img", property_named(b"pids.max", b"4000"))
-    apart.change(lambda spec: spec["linux"]["resources"].update(pids={"limit": 44}))
-    apart.restore("--manage-cgroups-mode", "full", images=directory)
-    apart.counts(apart.count())
-    assert (CGROUPS / apart.name / "pids.max").read_text() == "44\n"
-    apart.creel.ok("delete", "--force", apart.name)
+    one, directory = saved_apart, copy_of(saved_apart, tmp_path)
+    images.edit(directory / "cgroup.img", property_of(one.name.encode(), b"pids.max", b"4000"))
+    one.change(lambda spec: spec["linux"]["resources"].update(pids={"limit": 44}))
+    one.restore("--manage-cgroups-mode", "full", images=directory)
+    one.counts(one.count())
+    assert (CGROUPS / one.name / "pids.max").read_text() == "44\n"
+    one.creel.ok("delete", "--force", one.name)
 
 
 # ---- connections ----
@@ -302,11 +304,39 @@ def test_terminal_in_the_foreground(creel, world):  # noqa: F811
     assert one.name not in creel.ids()
 
 
+SPEAK = "i=0; while :; do i=$((i+1)); echo line $i; echo $i > /data/count; /bin/busybox sleep 0.1; done"
+
+
+@pytest.mark.parametrize("how", ["new", "appended"])
+def test_output_into_a_file(creel, world, how):  # noqa: F811
+    """Another file than before, which is longer by now or shorter: it gets what comes from now on."""
+    one = world(SPEAK)
+    first, second = creel.directory / "first", creel.directory / "second"
+    with open(first, "wb") as file:
+        creel.ok("run", "--detach", "--bundle", one.bundle.path, one.name, stdout=file)
+    one.counts(3)
+    one.checkpoint()
+    saved = one.count()
+    lines = first.read_text().splitlines()
+    assert lines[-1] in (f"line {saved}", f"line {saved + 1}")
+    head = b"" if how == "new" else b"before\n" * 100
+    second.write_bytes(head)
+    with open(second, "ab" if how == "appended" else "wb") as file:
+        one.restore(stdout=file)
+    one.counts(saved + 3)
+    creel.ok("delete", "--force", one.name)
+    text = second.read_bytes()
+    assert text.startswith(head)
+    numbers = [int(line.split()[1]) for line in text[len(head):].decode().splitlines()]
+    assert numbers == list(range(len(lines) + 1, len(lines) + 1 + len(numbers))), (lines[-1], text)
+    assert first.read_text().splitlines() == lines
+
+
 # ---- memory ----
 
 
 WRITER = """
-import mmap, time
+import mmap, os, time
 block = mmap.mmap(-1, 4 << 20)
 number = 0
 while True:
@@ -315,7 +345,6 @@ while True:
         block[page:page + 8] = b"%08d" % number
     with open("/data/new", "w") as file:
         file.write(str(number))
-    import os
     os.rename("/data/new", "/data/count")
     time.sleep(0.1)
 """
