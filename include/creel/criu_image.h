@@ -145,6 +145,7 @@ struct criu_cgroup_names {
 	struct strings controllers; /* of the hierarchies; "" is that of version 2 */
 	struct strings paths;	    /* of directories, and where processes are */
 	struct strings files;	    /* that something is written to */
+	bool has_hierarchies;	    /* not when they were ignored: then no directory is named */
 	struct criu_owner *owners;  /* of both */
 	size_t owners_n;
 };

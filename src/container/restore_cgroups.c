@@ -74,14 +74,16 @@ static int check_hierarchies(const struct criu_cgroup_names *cgroups, struct err
 	return 0;
 }
 
-int restore_check_cgroups(const struct restore *restore, struct error *err)
+int restore_check_cgroups(struct restore *restore, struct error *err)
 {
 	const struct create *create = &restore->create;
+	enum criu_cgroups mode = restore->request.cgroups;
 	struct criu_records records;
 	struct criu_cgroup_names cgroups;
 	struct stat st;
 
-	/* Without cgroups there is none. */
+	/* What was saved without cgroups can only be restored so. */
+	restore->request.cgroups = CRIU_CGROUPS_IGNORE;
 	if (fstatat(restore->place.images, IMAGE, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return 0;
 	if (criu_image_read(create->runtime->arena, restore->place.images, IMAGE, CRIU_MAGIC_CGROUP,
@@ -96,7 +98,9 @@ int restore_check_cgroups(const struct restore *restore, struct error *err)
 		if (!may_own(create->plan.namespaces.maps, &cgroups.owners[i]))
 			return error_unsupported(err, "the images give a cgroup to an id that the "
 						      "user namespace does not have");
-	if (check_names(&cgroups, err) < 0)
+	if (check_names(&cgroups, err) < 0 || check_hierarchies(&cgroups, err) < 0)
 		return -1;
-	return check_hierarchies(&cgroups, err);
+	if (cgroups.has_hierarchies)
+		restore->request.cgroups = mode;
+	return 0;
 }

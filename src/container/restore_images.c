@@ -548,7 +548,7 @@ static int check_tasks(const struct restore *restore, struct error *err)
 	return 0;
 }
 
-int restore_check_images(const struct restore *restore, struct error *err)
+int restore_check_images(struct restore *restore, struct error *err)
 {
 	struct stat st;
 

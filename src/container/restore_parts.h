@@ -38,10 +38,10 @@ int restore_put_output(const struct restore_output *output, int stream,
 		       struct error *err) must_check;
 
 /* restore_images.c: refuses images that ask for what the document does not give. */
-int restore_check_images(const struct restore *restore, struct error *err) must_check;
+int restore_check_images(struct restore *restore, struct error *err) must_check;
 
-/* restore_cgroups.c: the same for the cgroups in them. */
-int restore_check_cgroups(const struct restore *restore, struct error *err) must_check;
+/* restore_cgroups.c: the same for the cgroups in them; where there are none, they are ignored. */
+int restore_check_cgroups(struct restore *restore, struct error *err) must_check;
 
 /* restore_check.c: refuses a restored container that is not what the document says; before any of
  * it runs.  CRIU gives it its rights last of all. */

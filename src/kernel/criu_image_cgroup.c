@@ -140,6 +140,7 @@ int criu_image_cgroups(struct arena *arena, struct protobuf_reader record,
 	while ((more = protobuf_next(&record, &field)) > 0) {
 		if (field.field == SET && read_set(&reading, &field) < 0)
 			return -1;
+		cgroups->has_hierarchies |= field.field == HIERARCHY;
 		if (field.field == HIERARCHY && read_hierarchy(&reading, &field) < 0)
 			return -1;
 	}

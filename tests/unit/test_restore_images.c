@@ -410,7 +410,9 @@ static void test_cgroups(void **state)
 	refused("cgroups of version 1 (name=systemd)");
 	world.controller = "";
 	world.owner = 1000;
+	restore.request.cgroups = CRIU_CGROUPS_SOFT;
 	good();
+	check_int(restore.request.cgroups, CRIU_CGROUPS_SOFT);
 	restore.create.plan.namespaces.maps = &maps;
 	refused("to an id that the user namespace does not have");
 	world.owner = 101000;
@@ -421,6 +423,7 @@ static void test_cgroups(void **state)
 	good();
 	write_image("cgroup.img", CRIU_MAGIC_CGROUP, none, 0);
 	check_int(ask(), 0);
+	check_int(restore.request.cgroups, CRIU_CGROUPS_IGNORE);
 	check_int(unlinkat(restore.place.images, "cgroup.img", 0), 0);
 	check_int(ask(), 0);
 }
