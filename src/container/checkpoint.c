@@ -329,7 +329,8 @@ static void delete_saved(struct runtime *runtime, const char *id)
 {
 	struct error err = { 0 };
 
-	if (verb_delete(runtime, id, false, &err) < 0)
+	/* A `run` in the foreground may have been faster. */
+	if (verb_delete(runtime, id, false, &err) < 0 && err.code != CRL_NO_CONTAINER)
 		log_warning("the container has been checkpointed, but not deleted: %s", err.what);
 }
 
