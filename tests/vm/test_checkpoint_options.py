@@ -233,7 +233,7 @@ def test_tcp_close(creel, world):  # noqa: F811
 SPEAKER = """
 import socket, time
 speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-speaker.connect("/data/socket")
+speaker.connect("SOCKET")
 number = 0
 while True:
     number += 1
@@ -247,9 +247,14 @@ while True:
 
 def test_ext_unix_sk(creel, world):  # noqa: F811
     """A socket whose other end is a daemon's of the host, as that of syslog is."""
-    one = python(world(), SPEAKER).change(without("network"))
+    one = world()
+    path = one.data / "socket"
+    python(one, SPEAKER.replace("SOCKET", str(path))).change(without("network"))
+    # CRIU remembers it by the name that the daemon knows.
+    one.change(lambda spec: spec["mounts"].append({"destination": str(one.data), "type": "bind",
+                                                   "source": str(one.data), "options": ["bind"]}))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
-        daemon.bind(str(one.data / "socket"))
+        daemon.bind(str(path))
         daemon.settimeout(LONG)
         one.start()
         assert int(daemon.recv(100)) == 1
