@@ -295,14 +295,15 @@ static int check_mount(const struct restore *restore, int root, const struct cri
 		return error_hint(err, "a container is restored with the mounts that it was "
 				       "checkpointed with, by the same destinations");
 	}
+	/* The root filesystem is the document's, whatever the images call it. */
+	if (text_equal(mount->point, "/"))
+		return 0;
 	if (strstr(mount->options, "context=") && !restore->request.lsm_mount_context)
 		return error_unsupported(err,
 					 "the images have a label for the mount at %s, and "
 					 "config.json has none",
 					 mount->point);
-	/* The root filesystem is the document's, whatever the images call it. */
-	if (text_equal(mount->point, "/") || is_named(restore, root, mount, root_device) ||
-	    is_allowed(restore, mount, root_device))
+	if (is_named(restore, root, mount, root_device) || is_allowed(restore, mount, root_device))
 		return 0;
 	return error_unsupported(
 	    err, "the images have a mount at %s that config.json does not name", mount->point);
@@ -320,13 +321,20 @@ static int check_mount_table(const struct restore *restore, int root, const char
 
 	struct criu_mount *mounts = arena_array(arena, records.n, sizeof(*mounts));
 	uint64_t root_device = 0;
+	size_t roots = 0;
 
 	for (size_t i = 0; i < records.n; i++) {
 		if (criu_image_mount(arena, records.items[i], &mounts[i]) < 0)
 			return damaged(name, err);
-		if (text_equal(mounts[i].point, "/"))
-			root_device = mounts[i].device;
+		if (!text_equal(mounts[i].point, "/"))
+			continue;
+		root_device = mounts[i].device;
+		roots++;
 	}
+	/* A second one would cover the document's with anything. */
+	if (roots > 1)
+		return error_unsupported(err, "the images have a second mount at /, and "
+					      "config.json names none");
 	for (size_t i = 0; i < records.n; i++)
 		if (check_mount(restore, root, &mounts[i], root_device, err) < 0)
 			return -1;

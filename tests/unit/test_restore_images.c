@@ -367,6 +367,14 @@ static void test_mounts(void **state)
 	refused("a mount at /proc/sys");
 	world.mounts[2].device = world.mounts[0].device;
 	good();
+	/* The root filesystem is not made from the images, but what covers it would be. */
+	world.mounts[0].options = "context=system_u:object_r:container_file_t:s0";
+	good();
+	world.mounts[0].options = "";
+	world.mounts[1].point = "/";
+	refused("a second mount at /");
+	world.mounts[1].point = "/proc";
+	good();
 	world.mounts[1].options = "context=system_u:object_r:etc_t:s0";
 	refused("label");
 	world.mounts[1].options = "";

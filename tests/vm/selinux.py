@@ -151,36 +151,3 @@ def test_mount_label_in_use(creel):
     assert results[LABEL].code == 0, str(results[LABEL])
     assert results[OTHER].code == 1, str(results[OTHER])
     assert "Permission denied" in results[OTHER].err
-
-
-@pytest.fixture
-def permissive():
-    """The laboratory's policy does not let root use userfaultfd, without which CRIU does not start; labels are set all
-    the same."""
-    subprocess.run(["setenforce", "0"], check=True)
-    yield
-    subprocess.run(["setenforce", "1"], check=True)
-
-
-def test_restore(creel, permissive):
-    """A restored process has the label of config.json, which was its own; or that of --lsm-profile, as Podman wants it."""
-    bundle = creel.bundle("/bin/probe", "sleep", selinuxLabel=LABEL)
-    name, images = creel.id(), creel.directory / "images"
-    words = ("restore", "--image-path", images, "--bundle", bundle.path, "--detach")
-    creel.ok("run", "--detach", "--bundle", bundle.path, name, stdout=subprocess.DEVNULL)
-    try:
-        pid = creel.state(name)["pid"]
-        harness.wait_until(lambda: current(pid) == LABEL, "init has its label")
-        creel.ok("checkpoint", "--image-path", images, name, timeout=120)
-        for options, label in (((), LABEL), (("--lsm-profile", f"selinux:{OTHER}"), OTHER)):
-            creel.ok(*words, *options, name, timeout=120, stdout=subprocess.DEVNULL)
-            assert current(creel.state(name)["pid"]) == label
-            if not options:
-                seen = creel.ok("exec", name, "/bin/probe", "sections", "label").json()
-                assert seen["label"]["current"] == LABEL
-            creel.ok("delete", "--force", name)
-        del bundle.spec["process"]["selinuxLabel"]
-        bundle.write()
-        creel.fails("security label", *words, name)
-    finally:
-        creel.run("delete", "--force", name)

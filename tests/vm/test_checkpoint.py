@@ -704,6 +704,8 @@ HOSTILE = {
     "second procfs, without masks": (new_mount(filesystem=1, point=b"/mnt", source=b"proc"), "a mount at /mnt"),
     "another filesystem in the place of one": (lambda directory: images.edit(table(directory), lambda records: next(
         one for one in records if one.get(POINT) == b"/tmp").set(FILESYSTEM, 17)), "a mount at /tmp"),
+    "overlay over the root": (new_mount(filesystem=17, point=b"/", options=b"lowerdir=/etc:/root"),
+                              "a second mount at /"),
     "external mount of a path": (new_mount(point=b"/mnt", key=b"/etc"), "a mount at /mnt"),
     "external mount of a key that closes its bracket": (new_mount(point=b"/mnt", key=b"x]:/etc"), "a mount at /mnt"),
     "pages in a file of the host": (link("pages-1.img", "/etc/shadow"), "not a regular file"),

@@ -179,17 +179,6 @@ def test_hostile_cgroups(saved_apart, tmp_path, name, mode):
     assert {path for path, _, _ in os.walk(CGROUPS)} <= cgroups
 
 
-def test_limits_in_the_images(saved_apart, tmp_path):
-    """A property of the container's own cgroup, where CRIU would write it: config.json has the last word."""
-    one, directory = saved_apart, copy_of(saved_apart, tmp_path)
-    images.edit(directory / "cgroup.img", property_of(b"", b"pids.max", b"4000"))
-    one.change(lambda spec: spec["linux"]["resources"].update(pids={"limit": 44}))
-    one.restore("--manage-cgroups-mode", "full", images=directory)
-    one.counts(one.count())
-    assert (CGROUPS / one.name / "pids.max").read_text() == "44\n"
-    one.creel.ok("delete", "--force", one.name)
-
-
 # ---- connections ----
 
 
@@ -228,49 +217,6 @@ def test_tcp_close(creel, world):  # noqa: F811
         with contextlib.suppress(OSError):
             assert talk(before, b"three") == b""
         before.close()
-
-
-SPEAKER = """
-import socket, time
-speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-speaker.connect("SOCKET")
-number = 0
-while True:
-    number += 1
-    try:
-        speaker.send(str(number).encode())
-    except OSError:
-        pass
-    time.sleep(0.05)
-"""
-
-
-def test_ext_unix_sk(creel, world):  # noqa: F811
-    """A socket whose other end is a daemon's of the host, as that of syslog is."""
-    one = world()
-    path = one.data / "socket"
-    python(one, SPEAKER.replace("SOCKET", str(path))).change(without("network"))
-    # CRIU remembers it by the name that the daemon knows.
-    one.change(lambda spec: spec["mounts"].append({"destination": str(one.data), "type": "bind",
-                                                   "source": str(one.data), "options": ["bind"]}))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
-        daemon.bind(str(path))
-        daemon.settimeout(LONG)
-        one.start()
-        assert int(daemon.recv(100)) == 1
-        refused = creel.fails("", "checkpoint", "--image-path", one.images, one.name, timeout=LONG)
-        assert "xternal" in refused.err or "unix" in refused.err, refused
-        assert creel.status(one.name) == "running"
-        one.checkpoint("--ext-unix-sk", images=creel.directory / "second")
-        one.gone()
-        daemon.setblocking(False)
-        last = 1
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                last = int(daemon.recv(100))
-        daemon.settimeout(LONG)
-        one.restore("--ext-unix-sk", images=creel.directory / "second")
-        assert int(daemon.recv(100)) == last + 1
 
 
 # ---- terminals ----
@@ -345,42 +291,9 @@ def test_output_into_a_file(creel, world, how):  # noqa: F811
 # ---- memory ----
 
 
-WRITER = """
-import os, time
-block = bytearray(4 << 20)
-number = 0
-while True:
-    number += 1
-    for page in range(0, len(block), 4096):
-        block[page:page + 8] = b"%08d" % number
-    with open("/data/new", "w") as file:
-        file.write(str(number))
-    os.rename("/data/new", "/data/count")
-    time.sleep(0.1)
-"""
-
-
 def space(directory):
     """Bytes that the pages in it take."""
     return sum(path.stat().st_blocks * 512 for path in directory.glob("pages-*.img"))
-
-
-def test_auto_dedup(creel, world):  # noqa: F811
-    """Pages that are saved again, or restored, leave the images."""
-    one = python(world(), WRITER).start()
-    one.counts(2)
-    before = creel.directory / "before"
-    one.checkpoint("--pre-dump", images=before)
-    one.counts(one.count())
-    full = space(before)
-    one.checkpoint("--parent-path", "../before", "--auto-dedup")
-    one.gone()
-    assert full - space(before) > 3 << 20, (full, space(before))
-    saved = space(one.images)
-    assert saved > 3 << 20
-    one.restore("--auto-dedup")
-    assert space(one.images) < saved - (3 << 20)
-    one.counts(one.count())
 
 
 # ---- namespaces ----
@@ -427,7 +340,7 @@ def holder(option):
             os.kill(pid, 9)
 
 
-@pytest.mark.parametrize("kind, option", [("ipc", "--ipc"), ("uts", "--uts"), ("pid", "--pid")])
+@pytest.mark.parametrize("kind, option", [("ipc", "--ipc"), ("uts", "--uts")])
 def test_joined(creel, world, kind, option):  # noqa: F811
     """Namespaces of somebody else's are joined again, and left as they are."""
     with holder(option) as pid:
