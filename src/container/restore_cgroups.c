@@ -77,13 +77,16 @@ static int check_hierarchies(const struct criu_cgroup_names *cgroups, struct err
 int restore_check_cgroups(struct restore *restore, struct error *err)
 {
 	const struct create *create = &restore->create;
-	enum criu_cgroups mode = restore->request.cgroups;
+	struct criu_request *request = &restore->request;
+	const enum criu_cgroups mode = request->cgroups;
+	const char *root = request->cgroup_root;
 	struct criu_records records;
 	struct criu_cgroup_names cgroups;
 	struct stat st;
 
 	/* What was saved without cgroups can only be restored so. */
-	restore->request.cgroups = CRIU_CGROUPS_IGNORE;
+	request->cgroups = CRIU_CGROUPS_IGNORE;
+	request->cgroup_root = NULL;
 	if (fstatat(restore->place.images, IMAGE, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return 0;
 	if (criu_image_read(create->runtime->arena, restore->place.images, IMAGE, CRIU_MAGIC_CGROUP,
@@ -100,7 +103,9 @@ int restore_check_cgroups(struct restore *restore, struct error *err)
 						      "user namespace does not have");
 	if (check_names(&cgroups, err) < 0 || check_hierarchies(&cgroups, err) < 0)
 		return -1;
-	if (cgroups.has_hierarchies)
-		restore->request.cgroups = mode;
+	if (cgroups.has_hierarchies) {
+		request->cgroups = mode;
+		request->cgroup_root = root;
+	}
 	return 0;
 }
