@@ -19,7 +19,6 @@
 struct error;
 
 enum criu_magic {
-	CRIU_MAGIC_COMMON = 0x54564319, /* before that of the kind, but for the oldest kind */
 	CRIU_MAGIC_INVENTORY = 0x58313116,
 	CRIU_MAGIC_PSTREE = 0x50273030,
 	CRIU_MAGIC_IDS = 0x54432030,
@@ -27,7 +26,6 @@ enum criu_magic {
 	CRIU_MAGIC_MOUNTS = 0x55563928,
 	CRIU_MAGIC_SECCOMP = 0x64413049,
 	CRIU_MAGIC_CGROUP = 0x59383330,
-	CRIU_MAGIC_FILES = 0x56303138,
 };
 
 struct criu_records {
@@ -152,11 +150,3 @@ struct criu_cgroup_names {
 
 int criu_image_cgroups(struct arena *arena, struct protobuf_reader record,
 		       struct criu_cgroup_names *cgroups) must_check;
-
-/*
- * FILES, the records of files.img, as a whole image without what external files were like: a
- * restore gives others, of any size and mode, and CRIU would refuse them.  NULL when these are no
- * such records.
- */
-const void *criu_image_free_files(struct arena *arena, const struct criu_records *files,
-				  size_t *size);

@@ -21,9 +21,6 @@ void protobuf_text(struct protobuf *message, unsigned int field, const char *tex
 /* A message in a message. */
 void protobuf_nested(struct protobuf *message, unsigned int field, const struct protobuf *nested);
 
-/* Fields that are written already. */
-void protobuf_raw(struct protobuf *message, const void *data, size_t size);
-
 /* What is left to read. */
 struct protobuf_reader {
 	const unsigned char *data;

@@ -13,7 +13,7 @@ enum wire {
 
 #define VARINT_MAX 10
 
-void protobuf_raw(struct protobuf *message, const void *data, size_t size)
+static void append(struct protobuf *message, const void *data, size_t size)
 {
 	if (message->room - message->size < size) {
 		size_t room = 2 * message->room + size + 64;
@@ -37,7 +37,7 @@ static void varint(struct protobuf *message, uint64_t value)
 	for (; value > 0x7f; value >>= 7)
 		bytes[n++] = (unsigned char)(0x80 | (value & 0x7f));
 	bytes[n++] = (unsigned char)value;
-	protobuf_raw(message, bytes, n);
+	append(message, bytes, n);
 }
 
 void protobuf_number(struct protobuf *message, unsigned int field, uint64_t value)
@@ -50,7 +50,7 @@ static void bytes(struct protobuf *message, unsigned int field, const void *data
 {
 	varint(message, (uint64_t)field << 3 | WIRE_BYTES);
 	varint(message, size);
-	protobuf_raw(message, data, size);
+	append(message, data, size);
 }
 
 void protobuf_text(struct protobuf *message, unsigned int field, const char *text)

@@ -248,16 +248,6 @@ static void thaw(const struct checkpoint *checkpoint)
 		log_warning("the container could not be thawed: %s", err.what);
 }
 
-static void free_streams(const struct checkpoint *checkpoint)
-{
-	struct error err = { 0 };
-
-	if (checkpoint_free_streams(checkpoint->runtime->arena,
-				    &checkpoint->create.container.state.streams,
-				    checkpoint->place.images, &err) < 0)
-		log_warning("a restore needs output files as large as they are now: %s", err.what);
-}
-
 static int dump(struct checkpoint *checkpoint, struct error *err)
 {
 	struct criu_answer answer;
@@ -278,8 +268,6 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
 	}
 	if (!checkpoint->request.leave_running)
 		wait_for_end(checkpoint);
-	if (!checkpoint->options->pre_dump)
-		free_streams(checkpoint);
 	return 0;
 }
 

@@ -30,9 +30,6 @@ bool checkpoint_find_mount(struct arena *arena, int root, const char *table, con
  */
 int checkpoint_save_streams(struct arena *arena, const struct strings *streams, int images,
 			    struct criu_request *request, struct error *err) must_check;
-/* Afterwards: those that were files may be others in a restore, of another size. */
-int checkpoint_free_streams(struct arena *arena, const struct strings *streams, int images,
-			    struct error *err) must_check;
 /* The keys of the three streams; NULL for one that needs no replacement. */
 int checkpoint_read_streams(struct arena *arena, int images, const char *keys[3],
 			    struct error *err) must_check;

@@ -3,16 +3,14 @@
  * program may do with its descriptors what it likes; a checkpoint names them to CRIU, and a restore
  * gives its own in their place.
  */
-#include "restore_parts.h"
+#include "checkpoint_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
-#include <creel/criu_image.h>
 #include <creel/error.h>
 #include <creel/file.h>
 #include <creel/json.h>
@@ -21,7 +19,6 @@
 
 #define STREAMS_FILE "descriptors.json"
 #define STREAMS_MAX  65536
-#define FILES_IMAGE  "files.img"
 
 /* Unix98 ptys have the majors 136 to 143. */
 static bool is_pty(unsigned int device)
@@ -87,31 +84,6 @@ int checkpoint_save_streams(struct arena *arena, const struct strings *streams, 
 	return file_replace(images, STREAMS_FILE, text, size, 0600, false, err);
 }
 
-static bool is_file(const char *key)
-{
-	return text_starts_with(key, "file[");
-}
-
-int checkpoint_free_streams(struct arena *arena, const struct strings *streams, int images,
-			    struct error *err)
-{
-	struct criu_records files;
-	size_t size = 0;
-	const void *data;
-	bool any = false;
-
-	for (size_t i = 0; i < streams->n; i++)
-		any |= is_file(streams->items[i]);
-	if (!any)
-		return 0;
-	if (criu_image_read(arena, images, FILES_IMAGE, CRIU_MAGIC_FILES, &files, err) < 0)
-		return -1;
-	data = criu_image_free_files(arena, &files, &size);
-	if (!data)
-		return error_unsupported(err, "criu's image " FILES_IMAGE " is not understood");
-	return file_replace(images, FILES_IMAGE, data, size, 0600, false, err);
-}
-
 static bool is_digits(const char *text, const char *digits, const char *end)
 {
 	size_t n = strspn(text, digits);
@@ -161,29 +133,5 @@ int checkpoint_read_streams(struct arena *arena, int images, const char *keys[3]
 			keys[n] = item->text;
 		n++;
 	}
-	return 0;
-}
-
-/* Input goes on where it was; output where a shell that was asked to write there would begin. */
-void restore_note_output(struct restore_output *output, int stream)
-{
-	struct stat st;
-	int flags = fcntl(stream, F_GETFL);
-
-	*output = (struct restore_output){ .flags = flags };
-	if (stream != STDIN_FILENO && flags >= 0 && fstat(stream, &st) == 0 && S_ISREG(st.st_mode))
-		output->is_file = true;
-	if (output->is_file)
-		output->offset = lseek(stream, 0, flags & O_APPEND ? SEEK_END : SEEK_CUR);
-}
-
-int restore_put_output(const struct restore_output *output, int stream, struct error *err)
-{
-	if (!output->is_file)
-		return 0;
-	if (fcntl(stream, F_SETFL, output->flags) < 0 ||
-	    lseek(stream, output->offset, SEEK_SET) < 0)
-		return error_system(err, errno, "cannot give the file of stream %d its offset back",
-				    stream);
 	return 0;
 }

@@ -67,11 +67,8 @@ static int keep_streams(struct restore *restore, struct error *err)
 		/* Two may have been the same: the first that is ours serves both. */
 		for (int before = 0; before < stream; before++)
 			known |= text_equal(keys[before], keys[stream]);
-		if (!keys[stream] || known)
-			continue;
-		if (keep(restore, keys[stream], stream) < 0)
+		if (keys[stream] && !known && keep(restore, keys[stream], stream) < 0)
 			return -1;
-		restore_note_output(&restore->outputs[stream], stream);
 	}
 	return 0;
 }
@@ -401,21 +398,13 @@ static int take_over(struct create *create, struct error *err)
 	return state_prepare(create->container.dir, state, err);
 }
 
-static int put_outputs(const struct restore *restore, struct error *err)
-{
-	for (int stream = 0; stream < 3; stream++)
-		if (restore_put_output(&restore->outputs[stream], stream, err) < 0)
-			return -1;
-	return 0;
-}
-
 /* All rights are given, and nothing runs yet.  CRIU would not stop here for us. */
 static int check_rights(struct create *create, struct error *err)
 {
 	struct error trouble = { 0 };
 
 	of(create)->is_checked = true;
-	if (restore_check_rights(of(create), err) == 0 && put_outputs(of(create), err) == 0)
+	if (restore_check_rights(of(create), err) == 0)
 		return 0;
 	if ((create->cgroup.fd >= 0 &&
 	     cgroup_kill(create->cgroup.fd, KILL_TIMEOUT_MS, &trouble) < 0) ||

@@ -3,14 +3,6 @@
 
 #include "checkpoint_parts.h"
 
-/* What a file that gets the output was like when it was given to us: CRIU makes it as the old one
- * was. */
-struct restore_output {
-	bool is_file;
-	int flags;
-	off_t offset;
-};
-
 struct restore {
 	struct create create; /* first: the rows of the table get only this */
 	const struct restore_options *options;
@@ -25,17 +17,11 @@ struct restore {
 	bool is_checked;		    /* what was restored was looked at, to its rights */
 	int keep[8];			    /* descriptors that CRIU gets */
 	size_t keep_n;
-	struct restore_output outputs[3]; /* by stream */
 };
 
 /* The directory in the state directory on which they are staged. */
 #define RESTORE_STAGE  "criu"
 #define RESTORE_IMAGES "images"
-
-/* checkpoint_streams.c: notes what STREAM is like, and makes it so again. */
-void restore_note_output(struct restore_output *output, int stream);
-int restore_put_output(const struct restore_output *output, int stream,
-		       struct error *err) must_check;
 
 /* restore_images.c: refuses images that ask for what the document does not give. */
 int restore_check_images(struct restore *restore, struct error *err) must_check;

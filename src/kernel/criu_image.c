@@ -10,6 +10,7 @@
 #define IMAGE_MAX ((size_t)64 << 20)
 
 enum {
+	MAGIC_COMMON = 0x54564319, /* before the magic of the kind, but for the oldest kind */
 	NUMBER_SIZE = 4,
 };
 
@@ -51,7 +52,7 @@ int criu_image_parse(struct arena *arena, const char *name, const void *data, si
 	struct protobuf_reader rest = { .data = data, .size = size }, record;
 	size_t n = 0;
 
-	if (magic != CRIU_MAGIC_INVENTORY && !take_magic(&rest, CRIU_MAGIC_COMMON))
+	if (magic != CRIU_MAGIC_INVENTORY && !take_magic(&rest, MAGIC_COMMON))
 		return error_unsupported(err, "%s is no image of CRIU", name);
 	if (!take_magic(&rest, magic))
 		return error_unsupported(err, "%s is an image of another kind", name);

@@ -71,29 +71,12 @@ static void read_record(struct arena *arena, struct protobuf_reader record)
 	must(used <= record.size);
 }
 
-/* What was written once more is an image, with as many records, and nothing in it is left to free.
- */
-static void free_files(struct arena *arena, const struct criu_records *files)
-{
-	struct criu_records again;
-	struct error err = { 0 };
-	size_t size = 0, same = 0;
-	const void *data = criu_image_free_files(arena, files, &size);
-
-	if (!data)
-		return;
-	must(criu_image_parse(arena, "files.img", data, size, CRIU_MAGIC_FILES, &again, &err) == 0);
-	must(again.n == files->n);
-	data = criu_image_free_files(arena, &again, &same);
-	must(data && same == size);
-}
-
 static void read_image(struct arena *arena, const unsigned char *data, size_t size)
 {
 	static const enum criu_magic magics[] = { CRIU_MAGIC_INVENTORY, CRIU_MAGIC_PSTREE,
 						  CRIU_MAGIC_IDS,	CRIU_MAGIC_CORE,
 						  CRIU_MAGIC_MOUNTS,	CRIU_MAGIC_SECCOMP,
-						  CRIU_MAGIC_CGROUP,	CRIU_MAGIC_FILES };
+						  CRIU_MAGIC_CGROUP };
 	struct error err = { 0 };
 	int taken = 0;
 
@@ -111,8 +94,6 @@ static void read_image(struct arena *arena, const unsigned char *data, size_t si
 			read_record(arena, records.items[r]);
 			all += 4 + records.items[r].size;
 		}
-		if (magics[i] == CRIU_MAGIC_FILES)
-			free_files(arena, &records);
 		/* The magic numbers and the records, and nothing between or behind them. */
 		must(all + (magics[i] == CRIU_MAGIC_INVENTORY ? 4 : 8) == size);
 	}

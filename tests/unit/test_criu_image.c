@@ -272,49 +272,6 @@ static void test_cgroups(void **state)
 	check_int(criu_image_cgroups(&arena, read_back(&all), &names), -1);
 }
 
-/* A file as CRIU writes it, with a member that nobody knows. */
-static struct protobuf file(uint64_t external, bool freed)
-{
-	struct protobuf regular = message(), record = message();
-
-	protobuf_number(&regular, 1, 7);
-	protobuf_text(&regular, 6, "file[1a:2e92]");
-	if (!freed)
-		protobuf_number(&regular, 8, 271);
-	protobuf_number(&regular, 9, external);
-	if (!freed)
-		protobuf_number(&regular, 10, 0100644);
-	protobuf_text(&regular, 99, "later");
-	protobuf_number(&record, 1, 1);
-	protobuf_nested(&record, 3, &regular);
-	protobuf_text(&record, 88, "later");
-	return record;
-}
-
-static void check_record(struct protobuf_reader record, struct protobuf wanted)
-{
-	check_int(record.size, wanted.size);
-	check(memcmp(record.data, wanted.data, wanted.size) == 0);
-}
-
-static void test_free_files(void **state)
-{
-	const struct protobuf first = file(1, false), second = file(0, false);
-	struct protobuf_reader items[] = { read_back(&first), read_back(&second) };
-	struct criu_records files = { items, 2 }, again;
-	size_t size = 0;
-	const void *data = criu_image_free_files(&arena, &files, &size);
-
-	(void)state;
-	check(data != NULL);
-	check_int(parse(data, size, CRIU_MAGIC_FILES, &again), 0);
-	check_int(again.n, 2);
-	check_record(again.items[0], file(1, true));
-	check_record(again.items[1], file(0, false));
-	items[1].size--;
-	check(criu_image_free_files(&arena, &files, &size) == NULL);
-}
-
 static int clean(void **state)
 {
 	(void)state;
@@ -335,7 +292,6 @@ int main(void)
 		cmocka_unit_test_teardown(test_zombie, clean),
 		cmocka_unit_test_teardown(test_filters, clean),
 		cmocka_unit_test_teardown(test_cgroups, clean),
-		cmocka_unit_test_teardown(test_free_files, clean),
 	};
 
 	return check_all(tests);
