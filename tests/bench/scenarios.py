@@ -175,6 +175,19 @@ def run_default(stage):
     return _floor_run(stage) + _run(stage, stage.default())
 
 
+def systemd(stage):
+    if not os.path.isdir("/run/systemd/system"):
+        raise Unavailable("systemd does not run here; use --full-lab")
+    commands = []
+    for r in stage.runtimes:
+        spec = bundles.default_spec()
+        spec["linux"]["cgroupsPath"] = f"system.slice:bench:{r.name}"
+        bundle = stage.bundle(f"systemd-{r.name}", spec)
+        commands.append(Command(r.name, [
+            ("timed", r("--systemd-cgroup", "run", "-b", bundle, f"{r.name}-{{}}"))]))
+    return commands
+
+
 def _floor_seccomp(stage):
     """The floor with the filter that a runtime compiled, read back out of a container."""
     if not stage.floor or not stage.runtimes:
@@ -374,6 +387,7 @@ SCENARIOS = [
     Scenario("list", "list with one container", list_),
     Scenario("rootless", "run as user 1000, one id mapped", rootless),
     Scenario("userns", "run in a user namespace of 65536 ids", userns),
+    Scenario("systemd", "run with systemd's cgroups (full laboratory)", systemd),
     Scenario("terminal", "run -d with a terminal sent to a console socket", terminal),
     Scenario("parallel-4", "four runs at once", parallel(4), share=0.5),
     Scenario("parallel-16", "sixteen runs at once", parallel(16), share=0.2),
