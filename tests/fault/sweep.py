@@ -168,9 +168,9 @@ class Worker:
             raise Lost(f"{words} gave {code}: {self.err.read_text()}")
         return code
 
-    def inject(self, words, attach=None, at=None, action=None):
+    def inject(self, words, attach=None, at=None, action=None, seconds=None):
         """A command under the injector: its report, as a dict."""
-        argv = [self.options.inject, "--out", str(self.report), "--deadline", str(int(DEADLINE * 1000))]
+        argv = [self.options.inject, "--out", str(self.report), "--deadline", str(int((seconds or DEADLINE) * 1000))]
         if attach:
             argv += ["--attach", str(attach)]
         if self.config.user is not None:
