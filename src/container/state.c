@@ -248,7 +248,7 @@ int exec_record_read(struct arena *arena, int dir, struct exec_record *record, s
  */
 int state_find_init(int procfs, const struct state *state, int *init, struct error *err)
 {
-	uint64_t start, identity, boot;
+	uint64_t start, identity, boot = 0;
 	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
 	bool dead;
 

@@ -132,7 +132,7 @@ static int remove_below(struct removal *removal, int dir, const char *name)
 	size_t depth = 0;
 	int errnum = move_to(&at, dir, name, RESOLVE_BENEATH);
 
-	while (!errnum) {
+	while (!errnum && at) {
 		errnum = remove_children(at, child, removal);
 		if (errnum)
 			break;
