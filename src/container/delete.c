@@ -102,6 +102,8 @@ int verb_delete(struct runtime *runtime, const char *id, bool force, struct erro
 	result = kill_init(runtime, &create, err);
 	if (result == 0)
 		result = create_undo(&create, err);
+	/* The next of a list may be the same one, and its lock is this descriptor. */
+	container_close(&create.container);
 	create_close(&create);
 	return result;
 }
