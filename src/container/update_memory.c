@@ -127,8 +127,9 @@ static int bring_down(int cgroup, uint64_t limit, int64_t deadline, struct updat
 {
 	uint64_t usage = 0;
 
+	/* Twice: until it is frozen the container may take again what was given back. */
 	if (step_down(cgroup, limit, deadline, err) < 0 || freeze(cgroup, memory, err) < 0 ||
-	    read_usage(cgroup, &usage, err) < 0)
+	    step_down(cgroup, limit, deadline, err) < 0 || read_usage(cgroup, &usage, err) < 0)
 		return -1;
 	return usage > limit ? refuse(limit, usage, err) : 0;
 }
