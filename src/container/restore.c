@@ -432,6 +432,20 @@ static int notified(void *argument, const struct criu_answer *answer, int *fd, s
 	return 0;
 }
 
+/* It says that the kernel does not know SELinux; it is the one who does not. */
+static int explain_label(const struct restore *restore, struct error *err)
+{
+	const char *wanted = restore->request.lsm_profile;
+
+	if (!wanted || !text_starts_with(wanted, "selinux:") ||
+	    !restore->create.runtime->facts.selinux || !strstr(err->what, "selinux not supported"))
+		return -1;
+	return error_hint(err,
+			  "this criu was built without SELinux: it takes one that is linked with "
+			  "libselinux; the whole log is %s/" LOG_FILE,
+			  restore->place.work_path);
+}
+
 static int restore_processes(struct create *create, struct error *err)
 {
 	struct restore *restore = of(create);
@@ -439,7 +453,7 @@ static int restore_processes(struct create *create, struct error *err)
 
 	if (criu_call(&restore->criu, create->runtime->arena, &restore->request, notified, create,
 		      criu_patience(create->runtime), restore->place.work_path, &answer, err) < 0)
-		return -1;
+		return explain_label(restore, err);
 	if (create->init_fd < 0 || !restore->is_checked)
 		return error_system(err, EPROTO, "criu did not say which process it has restored");
 	criu_close(&restore->criu);

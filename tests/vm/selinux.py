@@ -3,6 +3,7 @@
 The name is not test_*.py, because the normal boot has AppArmor instead: tests/vm/run --selinux tests/vm/selinux.py
 """
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import credentials
 import harness
 import pytest
+from test_checkpoint import COUNT, CRIU, world  # noqa: F401
 
 LABEL = "system_u:system_r:container_t:s0:c1,c2"
 OTHER = "system_u:system_r:container_t:s0:c3,c4"
@@ -151,3 +153,70 @@ def test_mount_label_in_use(creel):
     assert results[LABEL].code == 0, str(results[LABEL])
     assert results[OTHER].code == 1, str(results[OTHER])
     assert "Permission denied" in results[OTHER].err
+
+
+# ---- checkpoint and restore ----
+
+
+def with_input(one, verb):
+    """Runs one.start or one.restore with input that container_t may have: else the kernel gives it something of its own,
+    which CRIU does not know."""
+    path = one.data / "input"
+    path.touch()
+    with open(path, encoding="utf-8") as stdin:
+        verb(stdin=stdin)
+    one.counts(one.count() + 3)
+
+
+def labelled(one):
+    """Starts it."""
+    with_input(one, one.start)
+    assert current(one.pid()) == LABEL
+    return one
+
+
+@contextlib.contextmanager
+def permissive():
+    """The policy forbids nothing."""
+    subprocess.run(["setenforce", "0"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["setenforce", "1"], check=True)
+
+
+# A program of its own: container_t may not write to the container's /dev/null.
+QUIET = COUNT.replace(" 2> /dev/null", "")
+
+
+def test_checkpoint_that_the_policy_forbids(creel, world):  # noqa: F811
+    """CRIU may not ask for userfaultfd: it says so, and the container goes on."""
+    one = labelled(world(QUIET, selinuxLabel=LABEL))
+    pathlib.Path("/run/criu.kdat").unlink(missing_ok=True)     # what it knows of the kernel
+    result = creel.fails("criu could not do it", "checkpoint", "--image-path", one.images, one.name, timeout=120)
+    assert "Permission denied" in result.error["msg"], result
+    assert creel.status(one.name) == "running"
+    one.counts(one.count())
+    assert current(one.pid()) == LABEL
+
+
+def test_checkpoint_and_restore_in_permissive_mode(creel, world):  # noqa: F811
+    """The label comes back, with a CRIU that is built for it.  One that is not, as Debian's, cannot restore a container
+    that has one; nothing is left, and what the restore takes is said."""
+    linked = subprocess.run(["ldd", CRIU], capture_output=True, text=True, check=True, timeout=60).stdout
+    one = labelled(world(QUIET, selinuxLabel=LABEL))
+    with permissive():
+        one.checkpoint()
+        one.gone()
+        if "libselinux" in linked:
+            with_input(one, one.restore)
+            assert current(one.pid()) == LABEL
+            return
+        result = one.refused("criu could not do it")
+        assert "selinux LSM specified" in result.error["msg"], result
+        assert "built without SELinux" in result.err and str(one.images / "restore.log") in result.err, result
+        one.gone()
+        # The images are good, and without a label in the document the container has creel's.
+        one.change(lambda spec: spec["process"].pop("selinuxLabel"))
+        with_input(one, one.restore)
+        assert current(one.pid()) == current("self")
