@@ -4,6 +4,7 @@ that want out."""
 import contextlib
 import os
 import pathlib
+import select
 import shutil
 import socket
 import subprocess
@@ -213,6 +214,49 @@ def test_tcp_close(creel, world):  # noqa: F811
         before.close()
 
 
+SPEAKER = """
+import socket, time
+speaker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+speaker.connect("SOCKET")
+number = 0
+while True:
+    number += 1
+    speaker.send(str(number).encode())
+    time.sleep(0.05)
+"""
+
+
+def test_ext_unix_sk(creel, world):  # noqa: F811
+    """A socket whose other end is a daemon's of the host, as that of syslog is.  CRIU sees only the sockets of the
+    container's network namespace, and so the container is in that of the host."""
+    one = world()
+    path = one.data / "socket"
+    python(one, SPEAKER.replace("SOCKET", str(path))).change(without("network"))
+    # CRIU remembers it by the name that the daemon knows.
+    one.change(lambda spec: spec["mounts"].append({"destination": str(one.data), "type": "bind",
+                                                   "source": str(one.data), "options": ["bind"]}))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(path))
+        daemon.settimeout(LONG)
+        one.start()
+        assert [int(daemon.recv(100)) for _ in range(3)] == [1, 2, 3]
+        refused = creel.fails("criu could not do it", "checkpoint", "--image-path", creel.directory / "first", one.name,
+                              timeout=LONG)
+        assert "Consider using --ext-unix-sk" in refused.error["msg"], refused
+        assert creel.status(one.name) == "running"
+        assert [int(daemon.recv(100)) for _ in range(20)] == list(range(4, 24))
+        one.checkpoint("--ext-unix-sk")
+        one.gone()
+        daemon.setblocking(False)
+        last = 23
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                last = int(daemon.recv(100))
+        daemon.settimeout(LONG)
+        one.restore("--ext-unix-sk")
+        assert [int(daemon.recv(100)) for _ in range(20)] == list(range(last + 1, last + 21))
+
+
 # ---- terminals ----
 
 
@@ -254,6 +298,54 @@ def test_terminal_in_the_foreground(creel, world):  # noqa: F811
     assert one.name not in creel.ids()
 
 
+# ---- memory ----
+
+
+WRITER = """
+import os, time
+block = bytearray(4 << 20)
+number = 0
+while True:
+    number += 1
+    for page in range(0, len(block), 4096):
+        if number > 1 and block[page:page + 8] != b"%08d" % (number - 1):
+            raise SystemExit("memory of another time")
+        block[page:page + 8] = b"%08d" % number
+    with open("/data/new", "w") as file:
+        file.write(str(number))
+    os.rename("/data/new", "/data/count")
+    time.sleep(0.1)
+"""
+
+
+def space(directory):
+    """Bytes that the pages in it take."""
+    return sum(path.stat().st_blocks * 512 for path in directory.glob("pages-*.img"))
+
+
+def test_auto_dedup(creel, world):  # noqa: F811
+    """Pages that are saved again, or restored, leave the images."""
+    block = 4 << 20
+    one = python(world(), WRITER).start()
+    one.counts(2)
+    before = creel.directory / "before"
+    one.checkpoint("--pre-dump", images=before)
+    one.counts(one.count() + 1)
+    full = space(before)
+    kept = creel.directory / "kept"
+    one.checkpoint("--parent-path", "../before", "--leave-running", images=kept)
+    assert space(before) == full > block, "nothing is removed without the option"
+    shutil.rmtree(kept)
+    one.checkpoint("--parent-path", "../before", "--auto-dedup")
+    one.gone()
+    assert full - space(before) >= block, (full, space(before))
+    saved = space(one.images)
+    assert saved >= block
+    one.restore("--parent-path", "../before", "--auto-dedup")
+    assert saved - space(one.images) >= block, (saved, space(one.images))
+    one.counts(one.count() + 2)
+
+
 # ---- namespaces ----
 
 
@@ -288,17 +380,30 @@ def test_empty_network(creel, world):  # noqa: F811
 
 @contextlib.contextmanager
 def holder(option):
-    """A process with a namespace of its own."""
-    with subprocess.Popen(["unshare", option, "--fork", "sleep", "1000"]) as parent:
+    """A process with a namespace of its own.  That of a pid namespace gets the orphans in it, and has to let go of them:
+    their session would keep the number of its leader."""
+    with subprocess.Popen(["unshare", option, "--fork", "env", "--ignore-signal=CHLD", "sleep", "1000"]) as parent:
         children = pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
         pid = int(harness.wait_until(lambda: children.read_text().split(), "a process")[0])
         try:
             yield pid
         finally:
             os.kill(pid, 9)
+            # The first process of a pid namespace waits for the others, and those are our orphans.
+            harness.wait_until(lambda: harness.reap() or parent.poll() is not None, "its end", LONG)
 
 
-@pytest.mark.parametrize("kind, option", [("ipc", "--ipc"), ("uts", "--uts")])
+def members(kind, inode):
+    """The processes in a namespace, with those that have ended but not gone."""
+    found = set()
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(path / "ns" / kind) == inode:
+                found.add(path.name)
+    return found
+
+
+@pytest.mark.parametrize("kind, option", [("ipc", "--ipc"), ("uts", "--uts"), ("pid", "--pid")])
 def test_joined(creel, world, kind, option):  # noqa: F811
     """Namespaces of somebody else's are joined again, and left as they are."""
     with holder(option) as pid:
@@ -310,17 +415,80 @@ def test_joined(creel, world, kind, option):  # noqa: F811
                     entry["path"] = path
             if kind == "uts":
                 spec.pop("hostname", None)
+        inode = os.readlink(path)
+        others = members(kind, inode)
         one = world().change(change).start()
         one.counts(3)
-        inode = os.readlink(path)
         assert os.readlink(f"/proc/{one.pid()}/ns/{kind}") == inode
         one.checkpoint()
         one.gone()
-        harness.reap()      # or its pid would be taken
+        # Or a pid would be taken.
+        harness.wait_until(lambda: harness.reap() or members(kind, inode) == others, "alone", LONG)
         one.restore()
         one.counts(one.count())
         assert os.readlink(f"/proc/{one.pid()}/ns/{kind}") == inode
         creel.ok("delete", "--force", one.name)
+
+
+# ---- hooks ----
+
+
+HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+AT_RESTORE = {
+    "creel": ["prestart", "createRuntime"],
+    "runc": ["prestart", "createRuntime"],
+    "crun": [],
+}
+
+
+@contextlib.contextmanager
+def cgroup_mount():
+    """To look at cgroups CRIU mounts them, and that changes the options of the host's mount: only creel prevents it."""
+    lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    words = next(line for line in lines if f" {CGROUPS} " in line).split()
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", f"remount,{words[5]},{words[-1]}", CGROUPS], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("runtime", AT_RESTORE)
+def test_hooks_at_restore(creel, world, runtime):  # noqa: F811
+    """What runs before the processes go on, and nothing of what `start` runs: as with runc.  crun runs nothing."""
+    program = creel.binary if runtime == "creel" else shutil.which(runtime)
+    one = world()
+    log = one.data / "hooks"
+
+    def hook(kind):
+        shell, path = ("/bin/busybox", "/data/hooks") if kind == "startContainer" else ("/bin/sh", log)
+        return {"path": shell, "args": ["sh", "-c", f"echo {kind} >> {path}"]}
+    one.change(lambda spec: spec.update(hooks={kind: [hook(kind)] for kind in HOOKS}))
+    streams = os.pipe()     # the container's: not files of the host's, which CRIU does not find
+
+    def run(*words):
+        done = subprocess.run([program, *map(str, words)], stdin=streams[0], stdout=streams[1], stderr=streams[1],
+                              check=False, timeout=LONG)
+        assert done.returncode == 0, (words, os.read(streams[0], 4000) if select.select(streams[:1], [], [], 0)[0] else "")
+
+    def ran():
+        found = log.read_text().split()
+        log.unlink()
+        return found
+    with contextlib.nullcontext() if runtime == "creel" else cgroup_mount():
+        try:
+            run("run", "--detach", "--bundle", one.bundle.path, one.name)
+            one.counts(3)
+            assert set(ran()) == set(HOOKS) - {"poststop"}
+            run("checkpoint", "--image-path", one.images, one.name)
+            assert ran() == ["poststop"]
+            log.touch()
+            run("restore", "--image-path", one.images, "--bundle", one.bundle.path, "--detach", one.name)
+            one.counts(one.count())
+            assert ran() == AT_RESTORE[runtime]
+        finally:
+            subprocess.run([program, "delete", "--force", one.name], check=False, timeout=LONG, capture_output=True)
+            for fd in streams:
+                os.close(fd)
 
 
 # ---- Docker ----
