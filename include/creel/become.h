@@ -77,7 +77,8 @@ int become_prepare_streams(struct become *become, struct error *err) must_check;
 int become_find_home(struct become *become, struct error *err) must_check;
 /* Scheduler, I/O priority, memory policy, personality. */
 int become_tune(struct become *become, struct error *err) must_check;
-/* LSM labels; seccomp when it must come before the rights are dropped; ids, capabilities; working
+/* What is open but for the channel is closed, root and procfs, too.  Before and after that: LSM
+ * labels; seccomp when it must come before the rights are dropped; ids, capabilities; working
  * directory; no_new_privs; and the birth. */
 int become_user(struct become *become, struct error *err) must_check;
 /* args[0] as execvp(3) would find it, with the user's rights; the errors are the engines' phrases.

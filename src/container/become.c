@@ -347,27 +347,34 @@ static int blame_filter(const struct become *become, struct error *err)
 
 /*
  * Before the kernel could look at the program: its "#!" line may name /proc/self/fd/N, which
- * close-on-exec comes too late for.  That includes what the mounts have left, and what a library
- * opened behind our back.
+ * close-on-exec comes too late for.  That includes what the mounts have left, what a library opened
+ * behind our back, and our procfs, whose links lead CAP_SYS_PTRACE to the host.
  */
-static int close_others(const struct become *become, struct error *err)
+static int close_others(struct become *become, struct error *err)
 {
-	int keep[] = { become->channel, become->start_socket, become->root, become->procfs,
-		       become->trace };
+	/* It is still to be entered; and who may set groups in a user namespace is asked there. */
+	bool needs_root = !become->entered, needs_procfs = become->in_userns;
+	int keep[] = { become->channel, become->start_socket, become->trace,
+		       needs_root ? become->root : -1, needs_procfs ? become->procfs : -1 };
 
-	return fd_close_others(3 + (int)become->preserve_fds, keep, ARRAY_SIZE(keep), err);
+	if (fd_close_others(3 + (int)become->preserve_fds, keep, ARRAY_SIZE(keep), err) < 0)
+		return -1;
+	if (!needs_root)
+		become->root = -1;
+	if (!needs_procfs)
+		become->procfs = -1;
+	return 0;
 }
 
 int become_user(struct become *become, struct error *err)
 {
-	if (close_others(become, err) < 0)
+	if (set_labels(become, err) < 0 ||
+	    (!become->entered && enter_directory_early(become, err) < 0) ||
+	    close_others(become, err) < 0)
 		return -1;
 	for (unsigned int i = 0; i < become->preserve_fds; i++)
 		if (fd_keep_on_exec(3 + (int)i, err) < 0)
 			return -1;
-	if (set_labels(become, err) < 0 ||
-	    (!become->entered && enter_directory_early(become, err) < 0))
-		return -1;
 	/* The label goes with it: an attribute of the next exec is inherited. */
 	if (become_is_born_first(become) && become_be_born(become, err) < 0)
 		return -1;
@@ -376,6 +383,8 @@ int become_user(struct become *become, struct error *err)
 	if (set_credentials(become, err) < 0 ||
 	    (!become->entered && enter_directory(become, err) < 0))
 		return blame_filter(become, err);
+	fd_close(&become->root);
+	fd_close(&become->procfs);
 	umask(become->process->umask);
 	if (become->process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		error_system(err, errno, "cannot set no_new_privs");

@@ -138,7 +138,10 @@ static int find_home(struct exec *exec, struct error *err)
 
 static int become_process(struct exec *exec, struct error *err)
 {
-	return become_user(&exec->become, err);
+	if (become_user(&exec->become, err) < 0)
+		return -1;
+	exec->runtime->procfs = -1;
+	return 0;
 }
 
 static int find_program(struct exec *exec, struct error *err)

@@ -264,9 +264,12 @@ static int drop_rights(struct init *init, struct error *err)
 		return -1;
 	if (become_user(&init->become, err) < 0)
 		return -1;
-	/* Who was born just now has left them behind. */
+	/* They are closed, for what the kernel might be told to look into by the program's first
+	 * line. */
+	init->root = runtime->procfs = -1;
+	/* Who was born just now has left it behind. */
 	if (create_is_born_late(init->create))
-		runtime->procfs = runtime->trace = -1;
+		runtime->trace = -1;
 	return 0;
 }
 

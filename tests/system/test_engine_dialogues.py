@@ -116,7 +116,7 @@ def test_containerd(creel, shim, sleeper, process):
     assert shim.ok("state", name).json()["status"] == "running"
     assert [entry["id"] for entry in shim.ok("list", "--format=json").json()] == [name]
     shim.ok("kill", name, "9")
-    wait_until(lambda: stat_fields(pid)[0] == "Z" or not is_alive(pid), "the end")
+    wait_until(lambda: not is_alive(pid), "the end")
     creel.wait_status(name, "stopped")
     result = shim.run("kill", name, "9")
     assert result.code == 1 and shim_kill(result.out + result.err) == "not found"
