@@ -30,10 +30,11 @@ char *file_read_fd(struct arena *arena, int fd, size_t max, size_t *size,
 ssize_t file_read_small(int dir, const char *name, char *buffer, size_t size);
 /*
  * Whether a kernel file was read to its end, without the read(2) that returns 0: the last one got
- * GOT bytes, LENGTH in all, and there was room for SIZE.  seq_file of the kernel stops early only
- * when the next record has no room in a page, and no record that creel reads has half a page.
+ * GOT bytes of TEXT, which has LENGTH in all and room for SIZE.  seq_file of the kernel stops early
+ * only when the next record has no room in a page, and no record that creel reads has half a page;
+ * what is cut elsewhere does not end in a line feed.
  */
-bool file_is_end(size_t got, size_t length, size_t size);
+bool file_is_end(const char *text, size_t got, size_t length, size_t size);
 
 /* Writes NAME in DIR, which must exist, with one write(2): for kernel files. */
 int file_write_kernel(int dir, const char *name, const char *text, struct error *err) must_check;

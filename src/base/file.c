@@ -101,9 +101,9 @@ char *file_read(struct arena *arena, int dir, const char *name, size_t max, size
 	return text;
 }
 
-bool file_is_end(size_t got, size_t length, size_t size)
+bool file_is_end(const char *text, size_t got, size_t length, size_t size)
 {
-	return got == 0 || (length < size && length <= PIECE_MAX);
+	return got == 0 || (length < size && length <= PIECE_MAX && text[length - 1] == '\n');
 }
 
 ssize_t file_read_small(int dir, const char *name, char *buffer, size_t size)
@@ -121,7 +121,7 @@ ssize_t file_read_small(int dir, const char *name, char *buffer, size_t size)
 		if (got < 0)
 			return -1;
 		length += (size_t)got;
-		if (file_is_end((size_t)got, length, size))
+		if (file_is_end(buffer, (size_t)got, length, size))
 			break;
 		/* No room for the NUL: half a value is none. */
 		if (length == size) {

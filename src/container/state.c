@@ -250,18 +250,25 @@ int state_find_init(int procfs, const struct state *state, int *init, struct err
 {
 	uint64_t start, identity, boot = 0;
 	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
+	int errnum = pidfd < 0 ? err->errnum : 0;
 	bool dead;
 
-	if (pidfd < 0 ||
-	    process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, err) < 0) {
-		/* EINVAL, later ENOENT: the number is that of a thread by now. */
-		if (err->errnum != ENOENT && err->errnum != ESRCH &&
-		    (pidfd >= 0 || err->errnum != EINVAL))
+	/* EINVAL, later ENOENT: the number is that of a thread by now. */
+	if (errnum && errnum != ESRCH && errnum != ENOENT && errnum != EINVAL)
+		return -1;
+	if (process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, err) < 0) {
+		if (err->errnum != ENOENT && err->errnum != ESRCH)
 			return -1;
 		error_ignore(err, "the init is gone");
 		return 0;
 	}
-	if (dead || start != state->start.value ||
+	/* Who cannot be opened, and is there, must not be taken for dead. */
+	if (errnum && !dead && start == state->start.value)
+		return error_system(err, errnum, "cannot open the container's init, process %d",
+				    (int)state->pid.value);
+	if (errnum)
+		error_ignore(err, "it is another's");
+	if (pidfd < 0 || dead || start != state->start.value ||
 	    (state->identity.set && process_identity(pidfd, &identity) &&
 	     identity != state->identity.value))
 		return 0;

@@ -104,7 +104,7 @@ static ssize_t read_whole(int fd, char *buffer, size_t size)
 		if (n < 0)
 			return -1;
 		length += (size_t)n;
-		if (file_is_end((size_t)n, length, size))
+		if (file_is_end(buffer, (size_t)n, length, size))
 			break;
 		/* A cut answer would be taken for the whole: the path of a cgroup, a sysctl. */
 		if (length == size) {

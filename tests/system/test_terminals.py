@@ -456,7 +456,8 @@ def test_creel_without_a_terminal_is_a_job(creel, host):
         terminal.write(f"{line}\r")
         terminal.read_until("\r\n")
         inside = wait_until(lambda: [pid for pid in creel.ok("ps", "-f", "json", host).json()
-                                     if b"interrupted" in cmdline(pid)], "it runs")[0]
+                                     if cmdline(pid).startswith(b"/bin/busybox")
+                                     and b"interrupted" in cmdline(pid)], "it runs")[0]
         terminal.write("\x1a")
         terminal.read_until("topped")
         terminal.read_until("outer> ")
