@@ -84,6 +84,8 @@ int cgroup_delegate(int fd, uid_t uid, gid_t gid, struct error *err) must_check;
 int cgroup_freeze(int fd, bool frozen, int timeout_ms, struct error *err) must_check;
 /* 1 frozen by itself (not by a parent), 0 not, -1 no such cgroup (errno ENOENT or ENODEV). */
 int cgroup_is_frozen(int fd);
+/* The same of PATH, in three calls; -1 with ENOENT or ENODEV when there is no such cgroup. */
+int cgroup_is_paused(int root, const char *path, struct error *err) must_check;
 /* 1 when some process is in it or below, 0 when none, -1 errno. */
 int cgroup_is_populated(int fd);
 

@@ -18,7 +18,8 @@ struct runtime {
 	const char *root_path; /* of the state */
 	int root;	       /* its descriptor, or -1 when it does not exist (yet) */
 	int procfs;
-	int cgroup_root; /* of the cgroup2 mount, or -1 */
+	struct optional_uint boot; /* state_boot(), once it has been read */
+	int cgroup_root;	   /* of the cgroup2 mount, or -1 */
 	struct facts facts;
 	int trace;	/* of --trace, or -1 */
 	int timeout_ms; /* of every wait that has none of its own; -1: for ever */

@@ -107,13 +107,16 @@ int exec_record_write(int dir, const struct exec_record *record, struct error *e
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record,
 		     struct error *err) must_check;
 
-/* 1 with a pidfd of the init in *INIT, 0 when it is gone. */
-int state_find_init(int procfs, const struct state *state, int *init, struct error *err) must_check;
+/* 1 with a pidfd of the init in *INIT, 0 when it is gone.  *BOOT is state_boot() once that had to
+ * be known: whoever asks for many containers keeps it. */
+int state_find_init(int procfs, struct optional_uint *boot, const struct state *state, int *init,
+		    struct error *err) must_check;
 /* Asks the kernel: no pid yet is creating; pid gone, dead or another process is stopped; start.sock
  * there is created; frozen is paused; else running.  *INIT is a pidfd of the process that was found
  * alive, or 0. */
-int state_status(int procfs, int cgroup_root, int dir, const struct state *state,
-		 enum oci_status *status, int *init, struct error *err) must_check;
+int state_status(int procfs, struct optional_uint *boot, int cgroup_root, int dir,
+		 const struct state *state, enum oci_status *status, int *init,
+		 struct error *err) must_check;
 
 /* The spec's state object, for `state`, `list` and hooks. */
 void state_describe(const struct state *state, enum oci_status status, struct oci_state *out);

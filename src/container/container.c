@@ -228,7 +228,7 @@ static int read_state(struct runtime *runtime, struct container *container, stru
 		take_remains(runtime, container);
 		return 0;
 	}
-	return state_status(runtime->procfs, runtime->cgroup_root, container->dir,
+	return state_status(runtime->procfs, &runtime->boot, runtime->cgroup_root, container->dir,
 			    &container->state, &container->status, &container->init, err);
 }
 
@@ -359,7 +359,7 @@ int container_init_open(struct runtime *runtime, struct container *container, st
 
 	container->init = 0;
 	if (init == 0 && container->state.pid.set &&
-	    state_find_init(runtime->procfs, &container->state, &init, err) < 0)
+	    state_find_init(runtime->procfs, &runtime->boot, &container->state, &init, err) < 0)
 		return -1;
 	if (init > 0)
 		return init;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,10 +170,13 @@ int state_mark_started(int dir, struct error *err)
 static void read_cgroup_mark(int dir, struct state *state)
 {
 	char text[24];
-	ssize_t n = readlinkat(dir, STATE_CGROUP_MARK, text, sizeof(text) - 1);
+	ssize_t n;
 	uint64_t made;
 
-	if (n <= 0 || state->cgroup_made.set)
+	if (state->cgroup_made.set)
+		return;
+	n = readlinkat(dir, STATE_CGROUP_MARK, text, sizeof(text) - 1);
+	if (n <= 0)
 		return;
 	text[n] = '\0';
 	if (text_parse_uint(text, UINT32_MAX, &made))
@@ -241,21 +245,27 @@ int exec_record_read(struct arena *arena, int dir, struct exec_record *record, s
 }
 
 /*
- * 1 with a pidfd, or 0: also when it is another process with the same pid, or one that only waits
- * to be reaped.  The pidfd comes first, so that a pid that is reused is noticed.  A question that
- * gets no answer is an error: a container that is taken for a stopped one could be deleted while it
- * runs.
+ * The kernel never gives the number of a pidfd again before a reboot: then neither /proc nor the
+ * start time need be asked.  Readable is one whose threads have all ended.
  */
-int state_find_init(int procfs, const struct state *state, int *init, struct error *err)
+static bool is_known(int pidfd, const struct state *state)
 {
-	uint64_t start, identity, boot = 0;
-	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
-	int errnum = pidfd < 0 ? err->errnum : 0;
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	struct stat st;
+
+	return state->identity.set && state->boot.set && fstat(pidfd, &st) == 0 &&
+	       st.st_ino == state->identity.value && poll(&ended, 1, 0) == 0;
+}
+
+/*
+ * Whether PIDFD, or with ERRNUM nobody, is the init: 1, 0, -1.  A question that gets no answer is
+ * an error: a container that is taken for a stopped one could be deleted while it runs.
+ */
+static int is_init(int procfs, int pidfd, int errnum, const struct state *state, struct error *err)
+{
+	uint64_t start, identity;
 	bool dead;
 
-	/* EINVAL, later ENOENT: the number is that of a thread by now. */
-	if (errnum && errnum != ESRCH && errnum != ENOENT && errnum != EINVAL)
-		return -1;
 	if (process_start_time(procfs, (pid_t)state->pid.value, &start, &dead, err) < 0) {
 		if (err->errnum != ENOENT && err->errnum != ESRCH)
 			return -1;
@@ -268,18 +278,44 @@ int state_find_init(int procfs, const struct state *state, int *init, struct err
 				    (int)state->pid.value);
 	if (errnum)
 		error_ignore(err, "it is another's");
-	if (pidfd < 0 || dead || start != state->start.value ||
-	    (state->identity.set && process_identity(pidfd, &identity) &&
-	     identity != state->identity.value))
-		return 0;
-	/* After a reboot another process may well have its pid and, in ticks since boot, its start
-	 * time. */
-	if (state->boot.set && state_boot(procfs, &boot, err) < 0)
+	return pidfd >= 0 && !dead && start == state->start.value &&
+	       !(state->identity.set && process_identity(pidfd, &identity) &&
+		 identity != state->identity.value);
+}
+
+/* After a reboot another process may well have its pid and, in ticks since boot, its start time. */
+static int is_of_this_boot(int procfs, struct optional_uint *boot, const struct state *state,
+			   struct error *err)
+{
+	if (!state->boot.set)
+		return 1;
+	if (!boot->set && state_boot(procfs, &boot->value, err) < 0)
 		return -1;
-	if (state->boot.set && boot != state->boot.value)
-		return 0;
-	*init = take_fd(&pidfd);
-	return 1;
+	boot->set = true;
+	return boot->value == state->boot.value;
+}
+
+/*
+ * 1 with a pidfd, or 0: also when it is another process with the same pid, or one that only waits
+ * to be reaped.  The pidfd comes first, so that a pid that is reused is noticed.
+ */
+int state_find_init(int procfs, struct optional_uint *boot, const struct state *state, int *init,
+		    struct error *err)
+{
+	auto_fd pidfd = process_open((pid_t)state->pid.value, err);
+	int errnum = pidfd < 0 ? err->errnum : 0;
+	int result;
+
+	/* EINVAL, later ENOENT: the number is that of a thread by now. */
+	if (errnum && errnum != ESRCH && errnum != ENOENT && errnum != EINVAL)
+		return -1;
+	result =
+	    pidfd >= 0 && is_known(pidfd, state) ? 1 : is_init(procfs, pidfd, errnum, state, err);
+	if (result > 0)
+		result = is_of_this_boot(procfs, boot, state, err);
+	if (result > 0)
+		*init = take_fd(&pidfd);
+	return result;
 }
 
 static int is_frozen(int cgroup_root, const struct state *state, struct error *err)
@@ -288,29 +324,22 @@ static int is_frozen(int cgroup_root, const struct state *state, struct error *e
 
 	if (!state->cgroup || cgroup_root < 0)
 		return 0;
-
-	auto_fd cgroup = cgroup_open(cgroup_root, state->cgroup, err);
-
-	if (cgroup < 0 && err->errnum != ENOENT)
+	frozen = cgroup_is_paused(cgroup_root, state->cgroup, err);
+	if (frozen < 0 && err->errnum != ENOENT && err->errnum != ENODEV)
 		return -1;
-	if (cgroup < 0) {
+	if (frozen < 0)
 		error_ignore(err, "a container without its cgroup is not paused");
-		return 0;
-	}
-	frozen = cgroup_is_frozen(cgroup);
-	if (frozen < 0 && errno != ENOENT && errno != ENODEV)
-		return error_system(err, errno, "cannot find out whether the container is paused");
 	return frozen > 0;
 }
 
-int state_status(int procfs, int cgroup_root, int dir, const struct state *state,
-		 enum oci_status *status, int *init, struct error *err)
+int state_status(int procfs, struct optional_uint *boot, int cgroup_root, int dir,
+		 const struct state *state, enum oci_status *status, int *init, struct error *err)
 {
 	struct stat st;
 	int frozen, alive;
 
 	*init = 0;
-	alive = state->pid.set ? state_find_init(procfs, state, init, err) : 0;
+	alive = state->pid.set ? state_find_init(procfs, boot, state, init, err) : 0;
 	if (alive < 0)
 		return -1;
 	*status = state->pid.set ? OCI_STATUS_STOPPED : OCI_STATUS_CREATING;

@@ -89,15 +89,20 @@ static int check_path(const char *path, struct error *err)
 	return 0;
 }
 
-static int open_beneath(int dir, const char *path)
+static int open_any_beneath(int dir, const char *path, uint64_t flags)
 {
 	const struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.flags = O_RDONLY | O_CLOEXEC | flags,
 		.resolve =
 		    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 	};
 
 	return sys_openat2(dir, path, &how);
+}
+
+static int open_beneath(int dir, const char *path)
+{
+	return open_any_beneath(dir, path, O_DIRECTORY);
 }
 
 int cgroup_open(int root, const char *path, struct error *err)
@@ -302,6 +307,23 @@ int cgroup_is_frozen(int fd)
 	if (file_read_small(fd, "cgroup.freeze", text, sizeof(text)) < 0)
 		return -1;
 	return text[0] == '1';
+}
+
+int cgroup_is_paused(int root, const char *path, struct error *err)
+{
+	char file[PATH_MAX + 16], first;
+
+	if (check_path(path, err) < 0)
+		return -1;
+	snprintf(file, sizeof(file), "%s%scgroup.freeze", path + 1, path[1] ? "/" : "");
+
+	auto_fd fd = open_any_beneath(root, file, O_NOCTTY);
+	ssize_t got = fd < 0 ? -1 : read(fd, &first, 1);
+
+	if (got == 1)
+		return first == '1';
+	return error_system(err, got < 0 ? errno : ENODATA,
+			    "cannot find out whether the cgroup %s is frozen", path);
 }
 
 static int refuse_populated(int fd, struct error *err)

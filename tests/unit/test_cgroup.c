@@ -451,8 +451,10 @@ static void test_freezing_waits_until_it_is_so(void **state)
 	check_int(make(state, path, &no_writes, &cgroup), 0);
 	pid = start_waiting(cgroup.fd);
 	check_int(cgroup_is_frozen(cgroup.fd), 0);
+	check_int(cgroup_is_paused(root_of(state), path, &err), 0);
 	check_int(cgroup_freeze(cgroup.fd, true, 30000, &err), 0);
 	check_int(cgroup_is_frozen(cgroup.fd), 1);
+	check_int(cgroup_is_paused(root_of(state), path, &err), 1);
 	check(file_read_small(cgroup.fd, "cgroup.events", text, sizeof(text)) > 0);
 	check_has(text, "frozen 1");
 	check_int(cgroup_freeze(cgroup.fd, false, 30000, &err), 0);
@@ -473,6 +475,8 @@ static void test_freezing_waits_until_it_is_so(void **state)
 	check(waitpid(pid, NULL, 0) == pid);
 	check_int(cgroup_is_frozen(cgroup.fd), 0);
 	remove_all(state, path, 1);
+	check_int(cgroup_is_paused(root_of(state), path, &err), -1);
+	check_int(err.errnum, ENOENT);
 	check_int(cgroup_is_frozen(cgroup.fd), -1);
 	check_int(cgroup_is_populated(cgroup.fd), -1);
 	close(cgroup.fd);

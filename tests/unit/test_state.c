@@ -3,11 +3,16 @@
 #include "check.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <creel/file.h>
 #include <creel/process.h>
+#include <creel/procfs.h>
 
 #include "room.h"
 
@@ -157,17 +162,28 @@ static enum oci_status status_of(struct room *room, const struct state *state)
 {
 	struct error err = { 0 };
 	enum oci_status status = OCI_STATUS_PAUSED;
+	struct optional_uint boot = { 0 };
 	int init;
 
-	check_int(
-	    state_status(room->runtime.procfs, -1, room->runtime.root, state, &status, &init, &err),
-	    0);
+	check_int(state_status(room->runtime.procfs, &boot, -1, room->runtime.root, state, &status,
+			       &init, &err),
+		  0);
 	/* Whoever was found alive can be signalled. */
 	check((init > 0) == (status != OCI_STATUS_STOPPED && status != OCI_STATUS_CREATING));
 	check(init == 0 || process_signal(init, 0, &err) == 0);
 	if (init > 0)
 		close(init);
 	return status;
+}
+
+static bool identity_of(pid_t pid, uint64_t *identity)
+{
+	struct error err = { 0 };
+	int pidfd = process_open(pid, &err);
+	bool known = process_identity(pidfd, identity);
+
+	close(pidfd);
+	return known;
 }
 
 static void test_the_status_is_the_kernels(void **state)
@@ -192,6 +208,18 @@ static void test_the_status_is_the_kernels(void **state)
 	fd = openat(room.runtime.root, STATE_START_SOCKET, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	close(fd);
 	check_int(status_of(&room, &about), OCI_STATUS_CREATED);
+
+	/* By the number of its pidfd, which stands for the start time; of another it is none. */
+	about.identity.set = identity_of(getpid(), &about.identity.value);
+	check_int(status_of(&room, &about), OCI_STATUS_CREATED);
+	about.identity.value++;
+	check_int(status_of(&room, &about),
+		  about.identity.set ? OCI_STATUS_STOPPED : OCI_STATUS_CREATED);
+	about.identity.value--;
+	about.boot.value++;
+	check_int(status_of(&room, &about), OCI_STATUS_STOPPED);
+	about.boot.value--;
+	about.identity.set = false;
 
 	/* A later process with its pid. */
 	about.start.value++;
@@ -219,9 +247,72 @@ static void test_a_zombie_is_stopped(void **state)
 		_exit(0);
 	check_int(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 	about.pid = (struct optional_uint){ .set = true, .value = (uint64_t)pid };
-	about.start.set = true;
+	about.start.set = about.boot.set = true;
 	check_int(process_start_time(room.runtime.procfs, pid, &about.start.value, &dead, &err), 0);
+	check_int(state_boot(room.runtime.procfs, &about.boot.value, &err), 0);
 	check_int(status_of(&room, &about), OCI_STATUS_STOPPED);
+	about.identity.set = identity_of(pid, &about.identity.value);
+	check_int(status_of(&room, &about), OCI_STATUS_STOPPED);
+	waitpid(pid, NULL, 0);
+	check_int(status_of(&room, &about), OCI_STATUS_STOPPED);
+	about.identity.set = false;
+	check_int(status_of(&room, &about), OCI_STATUS_STOPPED);
+	room_close(&room);
+}
+
+/* Until the leader of PID has ended. */
+static void await_zombie(struct room *room, pid_t pid)
+{
+	char name[32], text[512];
+
+	snprintf(name, sizeof(name), "%d/stat", pid);
+	for (int i = 0; i < 30000; i++) {
+		check(procfs_read(room->runtime.procfs, name, text, sizeof(text)) > 0);
+		if (strstr(text, ") Z "))
+			return;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	check(false);
+}
+
+static void *sleep_on(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* It is a zombie in /proc, but its other threads are the program: with the number of its pidfd, and
+ * without. */
+static void test_a_leader_that_ended_is_no_end(void **state)
+{
+	struct error err = { 0 };
+	struct state about = { 0 };
+	struct room room;
+	bool dead;
+	pid_t pid;
+
+	(void)state;
+	room_open(&room);
+	pid = fork();
+	if (pid == 0) {
+		pthread_t thread;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (pthread_create(&thread, NULL, sleep_on, NULL) == 0)
+			syscall(SYS_exit, 0);
+		_exit(1);
+	}
+	about.pid = (struct optional_uint){ .set = true, .value = (uint64_t)pid };
+	about.start.set = about.boot.set = true;
+	check_int(process_start_time(room.runtime.procfs, pid, &about.start.value, &dead, &err), 0);
+	check_int(state_boot(room.runtime.procfs, &about.boot.value, &err), 0);
+	await_zombie(&room, pid);
+	check_int(status_of(&room, &about), OCI_STATUS_RUNNING);
+	about.identity.set = identity_of(pid, &about.identity.value);
+	check_int(status_of(&room, &about), OCI_STATUS_RUNNING);
+	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	check_int(status_of(&room, &about), OCI_STATUS_STOPPED);
 	room_close(&room);
@@ -230,6 +321,7 @@ static void test_a_zombie_is_stopped(void **state)
 /* Who cannot be asked is not taken for dead: a container that runs would be deleted. */
 static void test_no_answer_is_an_error(void **state)
 {
+	struct optional_uint boot = { 0 };
 	struct error err = { 0 };
 	struct state about = { 0 };
 	enum oci_status status;
@@ -240,7 +332,7 @@ static void test_no_answer_is_an_error(void **state)
 	room_open(&room);
 	about.pid = (struct optional_uint){ .set = true, .value = (uint64_t)getpid() };
 	about.start.set = true;
-	check_int(state_status(-1, -1, room.runtime.root, &about, &status, &init, &err), -1);
+	check_int(state_status(-1, &boot, -1, room.runtime.root, &about, &status, &init, &err), -1);
 	check_int(err.errnum, EBADF);
 	room_close(&room);
 }
@@ -289,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_the_mark_completes_an_early_state),
 		cmocka_unit_test(test_the_status_is_the_kernels),
 		cmocka_unit_test(test_a_zombie_is_stopped),
+		cmocka_unit_test(test_a_leader_that_ended_is_no_end),
 		cmocka_unit_test(test_no_answer_is_an_error),
 		cmocka_unit_test(test_what_hooks_read),
 		cmocka_unit_test(test_the_time_is_rfc_3339),
