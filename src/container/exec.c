@@ -35,6 +35,7 @@
 #include <creel/process.h>
 #include <creel/procfs.h>
 #include <creel/terminal.h>
+#include <creel/trace.h>
 #include <creel/tuning.h>
 
 #define END_TIMEOUT_MS 10000
@@ -140,7 +141,8 @@ static int become_process(struct exec *exec, struct error *err)
 {
 	if (become_user(&exec->become, err) < 0)
 		return -1;
-	exec->runtime->procfs = -1;
+	/* With the user's rights they are closed. */
+	exec->runtime->procfs = exec->runtime->trace = -1;
 	return 0;
 }
 
@@ -167,7 +169,7 @@ static int run_program(struct exec *exec, struct error *err)
 }
 
 struct exec_step {
-	const char *name; /* for tests: fault.h */
+	const char *name; /* for --trace, and for tests: fault.h */
 	int (*make)(struct exec *exec, struct error *err);
 };
 
@@ -197,13 +199,18 @@ static const struct exec_step inner_steps[] = {
 	{ "executing the program", run_program },
 };
 
-static int make_steps(const struct exec_step *steps, size_t n, struct exec *exec, struct error *err)
+static int make_steps(const struct exec_step *steps, size_t n, const char *role, struct exec *exec,
+		      struct error *err)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		uint64_t start = trace_now(exec->runtime->trace);
+
 		if (fault_point(FAULT_BEFORE, steps[i].name, err) < 0 ||
 		    steps[i].make(exec, err) < 0 ||
 		    fault_point(FAULT_AFTER, steps[i].name, err) < 0)
 			return -1;
+		trace_span(exec->runtime->trace, role, steps[i].name, start);
+	}
 	return 0;
 }
 
@@ -212,7 +219,7 @@ static void never_returns stage(struct exec *exec)
 	struct error err = { 0 };
 
 	message_log_to(&exec->peer);
-	if (make_steps(inner_steps, ARRAY_SIZE(inner_steps), exec, &err) < 0)
+	if (make_steps(inner_steps, ARRAY_SIZE(inner_steps), "S", exec, &err) < 0)
 		message_send_error(exec->peer, &err);
 	_exit(255);
 }
@@ -511,7 +518,7 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	oom_mark(exec->runtime, cgroup, &mark);
 	if (exec->process.terminal && !exec->options->detach && !exec->options->console_socket)
 		monitor_own_size(&exec->process.height, &exec->process.width);
-	if (make_steps(outer_steps, ARRAY_SIZE(outer_steps), exec, err) < 0) {
+	if (make_steps(outer_steps, ARRAY_SIZE(outer_steps), "P", exec, err) < 0) {
 		end_process(exec);
 		/* It ended without a word. */
 		if (err->kind == ERROR_STATE)

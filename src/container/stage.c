@@ -15,7 +15,14 @@
 #include <creel/fd.h>
 #include <creel/namespace.h>
 #include <creel/process.h>
+#include <creel/trace.h>
 #include <creel/tuning.h>
+
+struct stage {
+	struct create *create;
+	int fds[NAMESPACE_COUNT]; /* of the namespaces to join */
+	uint64_t flags[NAMESPACE_COUNT];
+};
 
 /* All are opened before any is joined: a path may not mean the same afterwards. */
 static int open_joins(const struct plan_namespaces *plan, int *fds, uint64_t *flags,
@@ -144,24 +151,69 @@ int create_tune(struct create *create, struct error *err)
 	return tuning_reset_affinity(err);
 }
 
+static int wait_for_go(struct stage *stage, struct error *err)
+{
+	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
+	    message_expect(stage->create->peer, MESSAGE_GO, -1, err) < 0)
+		return -1;
+	return create_tune(stage->create, err);
+}
+
+static int open_namespaces(struct stage *stage, struct error *err)
+{
+	if (open_joins(&stage->create->plan.namespaces, stage->fds, stage->flags, err) < 0)
+		return -1;
+	return put_off_pid(stage->create, stage->fds, err);
+}
+
+static int join_namespaces(struct stage *stage, struct error *err)
+{
+	return namespace_join(stage->fds, stage->flags, stage->create->plan.namespaces.joins_n,
+			      err);
+}
+
+static int make_user(struct stage *stage, struct error *err)
+{
+	return make_user_namespace(stage->create, err);
+}
+
+static int make_time(struct stage *stage, struct error *err)
+{
+	return make_time_namespace(stage->create, err);
+}
+
+static int make_or_become_init(struct stage *stage, struct error *err)
+{
+	return create_is_born_late(stage->create) ? become_init(stage->create, err)
+						  : make_init(stage->create, err);
+}
+
+static const struct {
+	const char *name; /* for --trace */
+	int (*make)(struct stage *stage, struct error *err);
+} stage_steps[] = {
+	{ "waiting until the stage may go", wait_for_go },
+	{ "opening the namespaces to join", open_namespaces },
+	/* Joins come first: what is there already belongs to no user namespace that is made now,
+	   which gives no rights to it. */
+	{ "joining namespaces", join_namespaces },
+	{ "making the user namespace", make_user },
+	{ "making the time namespace", make_time },
+	{ "making the container's init", make_or_become_init },
+};
+
 static int walk(struct create *create, struct error *err)
 {
-	int fds[NAMESPACE_COUNT];
-	uint64_t flags[NAMESPACE_COUNT];
-	const struct plan_namespaces *plan = &create->plan.namespaces;
+	struct stage stage = { .create = create };
 
-	if (process_die_with_parent(SIGKILL, 0, err) < 0 ||
-	    message_expect(create->peer, MESSAGE_GO, -1, err) < 0 || create_tune(create, err) < 0 ||
-	    open_joins(plan, fds, flags, err) < 0 || put_off_pid(create, fds, err) < 0)
-		return -1;
-	/* Joins come first: what is there already belongs to no user namespace that is made now,
-	 * which gives no rights to it. */
-	if (namespace_join(fds, flags, plan->joins_n, err) < 0 ||
-	    make_user_namespace(create, err) < 0)
-		return -1;
-	if (make_time_namespace(create, err) < 0)
-		return -1;
-	return create_is_born_late(create) ? become_init(create, err) : make_init(create, err);
+	for (size_t i = 0; i < ARRAY_SIZE(stage_steps); i++) {
+		uint64_t start = trace_now(create->runtime->trace);
+
+		if (stage_steps[i].make(&stage, err) < 0)
+			return -1;
+		trace_span(create->runtime->trace, "S", stage_steps[i].name, start);
+	}
+	return 0;
 }
 
 void stage_main(struct create *create)
