@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,9 +119,52 @@ int container_check_id(const char *id, struct error *err)
 	return 0;
 }
 
+/* Who has locked the open DIR, by the kernel's list of locks (proc_locks(5)): a pid, or 0. */
+static pid_t lock_holder(int procfs, int dir)
+{
+	auto_arena arena = { 0 };
+	struct error err = { 0 };
+	struct stat st;
+	const char *line = file_read(&arena, procfs, "locks", FILE_DOCUMENT_MAX, NULL, &err);
+
+	if (!line || fstat(dir, &st) < 0) {
+		error_ignore(&err, "the holder is only for the message");
+		return 0;
+	}
+	for (; line; line = strchr(line, '\n')) {
+		unsigned int major, minor;
+		unsigned long inode;
+		int pid;
+
+		line += *line == '\n';
+		/* Those that wait have "->" before the kind. */
+		if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &inode) ==
+			4 &&
+		    inode == st.st_ino && makedev(major, minor) == st.st_dev)
+			return pid;
+	}
+	return 0;
+}
+
+static int is_busy(const struct runtime *runtime, int dir, const char *id, struct error *err)
+{
+	pid_t pid = lock_holder(runtime->procfs, dir);
+	char holder[160] = "", name[64];
+
+	if (pid > 0) {
+		process_describe(runtime->procfs, pid, name, sizeof(name));
+		snprintf(holder, sizeof(holder), ", process %d, %s", pid, name);
+	}
+	error_coded(
+	    err, CRL_BUSY,
+	    error_state(err, "container %s is busy: another command works on it%s", id, holder));
+	return error_hint(err, "waited %d seconds for its lock", LOCK_TIMEOUT_MS / 1000);
+}
+
 /* flock(2) with a deadline: whoever holds the lock may be a hung command that waits for us in turn.
  */
-static int lock(int dir, enum container_lock kind, const char *id, struct error *err)
+static int lock(const struct runtime *runtime, int dir, enum container_lock kind, const char *id,
+		struct error *err)
 {
 	int operation = (kind == CONTAINER_SHARED ? LOCK_SH : LOCK_EX) | LOCK_NB;
 	long pause_us = LOCK_FIRST_PAUSE_US;
@@ -129,14 +174,8 @@ static int lock(int dir, enum container_lock kind, const char *id, struct error 
 
 		if (errnum != EWOULDBLOCK && errnum != EINTR)
 			return error_system(err, errnum, "cannot lock container %s", id);
-		if (waited_us > LOCK_TIMEOUT_MS * 1000L) {
-			error_coded(err, CRL_BUSY,
-				    error_state(err,
-						"container %s is busy: another command works on it",
-						id));
-			return error_hint(err, "waited %d seconds for its lock",
-					  LOCK_TIMEOUT_MS / 1000);
-		}
+		if (waited_us > LOCK_TIMEOUT_MS * 1000L)
+			return is_busy(runtime, dir, id, err);
 		nanosleep(&(struct timespec){ .tv_nsec = pause_us * 1000 }, NULL);
 		if (pause_us < LOCK_LAST_PAUSE_US)
 			pause_us *= 2;
@@ -190,7 +229,7 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 	}
 	/* Between mkdir and flock a `delete --force` may have taken it for the remains of a crash.
 	 */
-	int still = lock(container->dir, CONTAINER_EXCLUSIVE, id, err) < 0
+	int still = lock(runtime, container->dir, CONTAINER_EXCLUSIVE, id, err) < 0
 			? -1
 			: is_still(runtime->root, id, container->dir, err);
 
@@ -214,7 +253,33 @@ static void take_remains(struct runtime *runtime, struct container *container)
 	container->status = OCI_STATUS_CREATING;
 }
 
-static int read_state(struct runtime *runtime, struct container *container, struct error *err)
+/*
+ * Without a lock, and without a state to be read: whether a delete is at its last files, or was
+ * faster.  What a killed one has left is a container still, so that another one finds it.
+ */
+static bool is_being_removed(struct runtime *runtime, const struct container *container)
+{
+	struct error err = { 0 };
+	struct stat st;
+
+	if (fstat(container->dir, &st) < 0 || !(st.st_mode & S_ISVTX))
+		return false;
+	if (flock(container->dir, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK;
+	flock(container->dir, LOCK_UN);
+	switch (is_still(runtime->root, container->id, container->dir, &err)) {
+	case 0:
+		return true;
+	case 1:
+		return false;
+	default:
+		error_ignore(&err, "what is there is shown as half-made");
+		return false;
+	}
+}
+
+static int read_state(struct runtime *runtime, enum container_lock kind,
+		      struct container *container, struct error *err)
 {
 	struct error missing = { 0 };
 
@@ -223,6 +288,8 @@ static int read_state(struct runtime *runtime, struct container *container, stru
 			*err = missing;
 			return -1;
 		}
+		if (kind == CONTAINER_NO_LOCK && is_being_removed(runtime, container))
+			return does_not_exist(err, container->id);
 		/* Its create died before the first write. */
 		error_ignore(&missing, "a half-made container has no state yet");
 		take_remains(runtime, container);
@@ -254,7 +321,7 @@ static int open_directory(struct runtime *runtime, const char *id, enum containe
 		}
 		if (kind == CONTAINER_NO_LOCK)
 			return 0;
-		if (lock(container->dir, kind, id, err) < 0) {
+		if (lock(runtime, container->dir, kind, id, err) < 0) {
 			container_close(container);
 			return -1;
 		}
@@ -274,7 +341,7 @@ int container_open(struct runtime *runtime, const char *id, enum container_lock 
 {
 	if (open_directory(runtime, id, kind, container, err) < 0)
 		return -1;
-	if (read_state(runtime, container, err) == 0)
+	if (read_state(runtime, kind, container, err) == 0)
 		return 0;
 	container_close(container);
 	return -1;
@@ -297,7 +364,7 @@ void container_unlock(const struct container *container)
 int container_lock_again(struct runtime *runtime, const struct container *container,
 			 struct error *err)
 {
-	if (lock(container->dir, CONTAINER_EXCLUSIVE, container->id, err) < 0)
+	if (lock(runtime, container->dir, CONTAINER_EXCLUSIVE, container->id, err) < 0)
 		return -1;
 	return is_still(runtime->root, container->id, container->dir, err);
 }
@@ -314,9 +381,13 @@ int container_remove(struct runtime *runtime, const struct container *container,
 {
 	/* What mostly lies there, without a look at the directory; whatever else there may be is
 	 * found below. */
-	static const char *const files[] = { STATE_EXEC_FILE, STATE_CGROUP_MARK, STATE_CGROUP_NOTE,
-					     STATE_FILE };
+	static const char *const files[] = { STATE_EXEC_FILE, STATE_SECCOMP_FILE, STATE_CGROUP_MARK,
+					     STATE_CGROUP_NOTE, STATE_FILE };
 
+	/* For `state`, which takes no lock: without its files it looks like a container that is
+	 * being made.  That may fail. */
+	if (container->dir >= 0)
+		(void)fchmod(container->dir, 0700 | S_ISVTX);
 	for (size_t i = 0; i < ARRAY_SIZE(files) && container->dir >= 0; i++)
 		(void)unlinkat(container->dir, files[i], 0);
 	if (unlinkat(runtime->root, container->id, AT_REMOVEDIR) == 0)

@@ -34,6 +34,8 @@ RACES = {
     "pause, delete --force": ("running", [["pause", "ID"], ["delete", "--force", "ID"]]),
     "delete, delete": ("stopped", [["delete", "ID"]] * 2),
     "delete, state": ("stopped", [["delete", "ID"], ["state", "ID"]]),
+    "delete --force, state": ("running", [["delete", "--force", "ID"], ["state", "ID"]]),
+    "resume, state": ("paused", [["resume", "ID"], ["state", "ID"]]),
     "delete --force, list": ("running", [["delete", "--force", "ID"], ["list"]]),
     "delete, create": ("stopped", [["delete", "ID"], ["create", "--bundle", "BUNDLE", "ID"]]),
     "kill, its end": ("running", [["kill", "ID", "KILL"], DIES]),
@@ -131,6 +133,9 @@ class Race(sweep.Worker):
                     more.add((*answers[:i], "0", *answers[i + 1:]))
                 if answer == "0 created":
                     more.add((*answers[:i], "0 creating", *answers[i + 1:]))
+                # `delete --force` is a kill and a delete, and others may come between them.
+                if commands[i][0] == "state" and ["delete", "--force", "ID"] in commands:
+                    more.add((*answers[:i], "0 stopped", *answers[i + 1:]))
                 if answer == "0 stopped":
                     more.add((*answers[:i], "0 running", *answers[i + 1:]))
                     more.add((*answers[:i], "0 paused", *answers[i + 1:]))

@@ -137,6 +137,7 @@ static void test_a_lock_has_a_deadline(void **state)
 	struct error err = { 0 };
 	struct timespec start, end;
 	struct room room;
+	char named[32];
 
 	(void)state;
 	room_open(&room);
@@ -146,9 +147,39 @@ static void test_a_lock_has_a_deadline(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	check_int(err.kind, ERROR_STATE);
 	check_has(err.what, "busy");
+	/* Whoever waits for it is told for whom. */
+	snprintf(named, sizeof(named), ", process %d, ", getpid());
+	check_has(err.what, named);
 	check(end.tv_sec - start.tv_sec >= 5 && end.tv_sec - start.tv_sec <= 60);
 	container_close(&holder);
 	check_int(container_open(&room.runtime, "web", CONTAINER_SHARED, &container, &err), 0);
+	container_close(&container);
+	room_close(&room);
+}
+
+/* `state` has no lock, and may look while a delete has only the directory still to remove; what a
+ * killed one has left is a half-made container again. */
+static void test_what_is_being_removed_does_not_exist(void **state)
+{
+	struct container holder, container;
+	struct error err = { 0 };
+	struct room room;
+
+	(void)state;
+	room_open(&room);
+	check_int(container_make(&room.runtime, "web", &holder, &err), 0);
+	check_int(container_open(&room.runtime, "web", CONTAINER_NO_LOCK, &container, &err), 0);
+	check_int(container.status, OCI_STATUS_CREATING);
+	check_int(fchmod(holder.dir, 0700 | S_ISVTX), 0);
+	container_close(&container);
+	check_int(container_open(&room.runtime, "web", CONTAINER_NO_LOCK, &container, &err), -1);
+	check_int(err.kind, ERROR_STATE);
+	check_has(err.what, "does not exist");
+	container_close(&holder);
+	check_int(container_open(&room.runtime, "web", CONTAINER_NO_LOCK, &container, &err), 0);
+	check_int(container.status, OCI_STATUS_CREATING);
+	check_int(container_remove(&room.runtime, &container, &err), 0);
+	check_int(faccessat(room.runtime.root, "web", F_OK, 0), -1);
 	container_close(&container);
 	room_close(&room);
 }
@@ -210,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_a_root_that_others_may_write_is_refused),
 		cmocka_unit_test(test_shared_locks_share),
 		cmocka_unit_test(test_a_lock_has_a_deadline),
+		cmocka_unit_test(test_what_is_being_removed_does_not_exist),
 		cmocka_unit_test(test_a_lock_on_a_deleted_directory_is_worth_nothing),
 		cmocka_unit_test(test_the_list_is_sorted_and_leaves_the_cache_out),
 	};
