@@ -15,12 +15,13 @@
 #define MASK_FLAGS (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
 /*
- * A path that is not there needs no mask: that includes one that a file or a link is in the way of.
- * Nothing else may be skipped, or an error would leave open what was to be hidden (SECURITY H-14).
+ * A path that is not there needs no mask: that includes one that a file is in the way of.  Nothing
+ * else may be skipped, or an error would leave open what was to be hidden (SECURITY H-14): ELOOP is
+ * that of a magic link too, behind which the container finds what we do not.
  */
 static bool is_missing(int errnum)
 {
-	return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP;
+	return errnum == ENOENT || errnum == ENOTDIR;
 }
 
 int mount_masks_open(struct mount_masks *masks, struct error *err)

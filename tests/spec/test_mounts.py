@@ -872,6 +872,18 @@ def test_masked_paths(creel):
     assert (bundle.rootfs / "secret").read_text() == "secret"
 
 
+@pytest.mark.parametrize("member", ["maskedPaths", "readonlyPaths"])
+def test_protected_paths_behind_a_magic_link(creel, member):
+    """config-linux.md Masked Paths: /linux/maskedPaths,/linux/readonlyPaths: MUST: what the container can reach by this path is
+    protected, or it is not made: nothing is skipped but what is not there."""
+    bundle = creel.shell("cat /secret")
+    (bundle.rootfs / "secret").write_text("secret")
+    bundle.spec["linux"][member] = ["/proc/self/root/secret"]
+    result = creel.run_bundle(bundle.write())
+    assert result.code == 1 and "/proc/self/root/secret" in result.err, str(result)
+    assert "secret\n" not in result.out + "\n", str(result)
+
+
 def test_readonly_paths(creel):
     """config-linux.md Readonly Paths: /linux/readonlyPaths: MUST: the path can be read, not
     written, and an absent one is skipped."""
