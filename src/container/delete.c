@@ -16,6 +16,8 @@
 static int kill_init(struct runtime *runtime, struct create *create, struct error *err)
 {
 	struct error gone = { 0 };
+	pid_t pid = (pid_t)create->container.state.pid.value;
+	char name[64];
 	int status;
 	auto_fd init = container_init_open(runtime, &create->container, &gone);
 
@@ -34,8 +36,13 @@ static int kill_init(struct runtime *runtime, struct create *create, struct erro
 	case 1:
 		return 0;
 	case 0:
-		return error_coded(err, CRL_WRONG_STATUS,
-				   error_state(err, "container init still running"));
+		process_describe(runtime->procfs, pid, name, sizeof(name));
+		return error_coded(
+		    err, CRL_WRONG_STATUS,
+		    error_state(err,
+				"container init still running: process %d, %s, has not ended %d ms "
+				"after it was killed",
+				pid, name, KILL_TIMEOUT_MS));
 	default:
 		return -1;
 	}

@@ -63,15 +63,17 @@ class Kills(sweep.Worker):
             process.wait()
         mode = self.caller.changed() if self.caller and hit != "P" else []
         self.on_terminal(None)
-        answers = [self.run("state", "ID"), self.run("list")]
+        wrong = self.told()
         leak = self.delete() + mode
         at = f"{hit} after {delay * 1000:.1f} ms"
-        if code is None or None in answers:
-            return at, "HANG", f"{code} {answers}"
+        if code is None:
+            return at, "HANG", wrong
         if leak:
             return at, "LEAK", leak
-        if any(answer not in (0, 1) for answer in answers) or (code < 0 and -code != signal.SIGKILL):
-            return at, "CRASH", f"{code} {answers}"
+        if code < 0 and -code != signal.SIGKILL:
+            return at, "CRASH", f"signal {-code}"
+        if wrong:
+            return at, "WRONG", wrong
         return at, "clean", ""
 
     def kills_of(self, config, op, write):

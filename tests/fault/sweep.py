@@ -349,13 +349,28 @@ class Worker:
         elif not killed:
             report["changed"] = self.unchanged(op)
         if killed:
-            report["answers"] = [code for code in (self.run("state", "ID"), self.run("list"))
-                                 if code not in (0, 1)]
+            report["answers"] = self.told()
         report["op"] = op
         self.on_terminal(None)
         report["left"], report["leak"] = self.tidy(config, op, report, ready, killed)
         report["leak"] += mode
         return report
+
+    def told(self):
+        """After a kill: what `state` and `list` say wrongly.  What is left is a container, though half-made; nothing is none."""
+        place = self.root / self.host.name
+        there, begun = place.is_dir(), (place / "state.json").exists()
+        # Not where the container's program may still write.
+        kept, self.out = self.out, self.host.directory / "out.told"
+        answers = [self.run("state", "ID"), self.run("list", "--format", "json")]
+        text, self.out = self.out.read_text(), kept
+        if answers[1] != 0 or answers[0] != (0 if there else 1):
+            return [f"state and list gave {answers}, and the container is {'' if there else 'not '}there"]
+        listed = {entry["id"]: entry["status"] for entry in json.loads(text) or []}
+        status = listed.get(self.host.name, "")
+        if there == bool(status) and (begun or status in ("", "creating")):
+            return []
+        return [f"list says that it is {status!r}; its directory is {there}, its state.json {begun}"]
 
     def tidy(self, config, op, report, ready, killed):
         """Deletes what the run has made; what it left before that, and after it."""
@@ -412,12 +427,13 @@ class Worker:
             return "CRASH", report["crash"]
         if report["hang"]:
             return "HANG", report["hang"]
-        why = faults.accepted(role, call, report.get("path", path), faults.action_name(action))
+        fault = role, call, report.get("path", path), faults.action_name(action)
+        why = faults.accepted(*fault)
         if report["leak"]:
             return ("accepted", why) if why else ("LEAK", report["leak"])
         if action.startswith("kill"):
             if report["answers"]:
-                return "CRASH", f"state and list gave {report['answers']}"
+                return "WRONG", report["answers"]
             return "clean", ""
         if not report["hit"]:
             return "not reached", ""
@@ -431,9 +447,10 @@ class Worker:
                 # The init waits for its start, and there is nobody left whom it could tell.
                 return ("EINTR" if action.endswith(" 4") and call in faults.SURVIVE_EINTR
                         else "failed later"), facts["why"]
+            why = faults.accepted(*fault, differing)
             if differing and not why:
                 return "FAIL-OPEN", differing[:6]
-            return ("accepted" if differing else "unaffected"), why or ""
+            return ("accepted", f"{why}: {differing[:3]}") if differing else ("unaffected", "")
         if report["changed"]:
             return "FAIL-OPEN", report["changed"]
         if report["left"]:
