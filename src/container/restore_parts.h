@@ -23,6 +23,12 @@ struct restore {
 #define RESTORE_STAGE  "criu"
 #define RESTORE_IMAGES "images"
 
+/* CRIU's, in the work directory. */
+#define RESTORE_LOG "restore.log"
+
+/* restore_request.c: fills the request, which names everything by the paths of CRIU's mounts. */
+int restore_make_request(struct restore *restore, struct error *err) must_check;
+
 /* restore_images.c: refuses images that ask for what the document does not give. */
 int restore_check_images(struct restore *restore, struct error *err) must_check;
 
