@@ -60,6 +60,15 @@ int process_signal_number(const char *text, int *number, struct error *err) must
 /* "SIGKILL", or "signal N". */
 const char *process_signal_name(int number, char *buffer, size_t size);
 
+/*
+ * For a child that has left the job which our caller made of us.  What came to the whole job until
+ * then came to us as well, who pass it on; in the child it waits, blocked, and ^Z would stop it in
+ * process_reset_signals(), where no shell sees it.
+ */
+void process_forget_signals(void);
+/* A session of our own, and signals that wait are forgotten. */
+int process_new_session(struct error *err) must_check;
+
 /* Resets dispositions to default and unblocks all signals: what the container's program starts
  * with. A handler ends with the exec, so only the signals in IGNORED (bit N - 1 for signal N) are
  * reset. */

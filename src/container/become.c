@@ -91,15 +91,13 @@ int become_start(struct become *become, struct error *err)
 			    err, "neither 0 nor process.user is mapped in the user namespace");
 		*err = (struct error){ 0 };
 	}
-	/* Who is born later starts its own; each session is a group to the scheduler, in a queue.
-	 */
-	if (!become->born && setsid() < 0) {
-		int errnum = errno;
-
-		/* EPERM is for who leads a group; a session's leader has what it wants. */
-		if (errnum != EPERM || getsid(0) != getpid())
-			return error_system(err, errnum, "cannot start a session");
-	}
+	/* Who is born later starts its own session: each is a group to the scheduler, in a queue.
+	 * But it is born outside of our caller's job, where no ^Z can wait for it: behind a filter
+	 * it might not be allowed to forget it. */
+	if (become->born && setpgid(0, 0) < 0)
+		return error_system(err, errno, "cannot start a process group");
+	if (!become->born && process_new_session(err) < 0)
+		return -1;
 	if (!become->keyring)
 		return 0;
 	if (become->keyring_label &&

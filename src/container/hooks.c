@@ -51,6 +51,9 @@ static void never_returns run_child(const struct oci_hook *hook, const struct ho
 	char *no_env[] = { NULL };
 
 	setpgid(0, 0);
+	/* The init is in no job of our caller's, and its filter may be in force. */
+	if (run->kind != OCI_HOOK_START_CONTAINER)
+		process_forget_signals();
 	process_reset_signals(UINT64_MAX);
 	/* Ours are for our own files, and what a hook makes may be the container's. */
 	umask(0022);

@@ -99,7 +99,10 @@ int criu_exec(int program, int peer, const int *keep, size_t n, struct error *er
 			return error_system(err, errno, "cannot prepare the descriptors of criu");
 	if (fd_cloexec_from(CRIU_FIRST_FD + (int)n, err) < 0)
 		return -1;
-	process_reset_signals(UINT64_MAX);
+	/* For --shell-job it may have to stay in our caller's job: ^Z stops us, who wait for it,
+	 * and not it. */
+	signal(SIGTSTP, SIG_IGN);
+	process_reset_signals(UINT64_MAX & ~((uint64_t)1 << (SIGTSTP - 1)));
 	execveat(binary, "", argv, env, AT_EMPTY_PATH);
 	return error_system(err, errno, "cannot execute criu");
 }
@@ -123,8 +126,8 @@ int criu_start(struct criu *criu, int cgroup, struct error *err)
 		/* It does not die with us: killed half-way it would leave processes that are frozen
 		 * and have its code in them.  Without our end of the socket it gives up by itself.
 		 */
-		setsid();
-		if (cgroup < 0 || namespace_unshare(CLONE_NEWCGROUP, &failed) == 0)
+		if (process_new_session(&failed) == 0 &&
+		    (cgroup < 0 || namespace_unshare(CLONE_NEWCGROUP, &failed) == 0))
 			criu_exec(program, criu->peer, NULL, 0, &failed);
 		_exit(127);
 	}

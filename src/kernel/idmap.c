@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <creel/arena.h>
 #include <creel/error.h>
 #include <creel/fd.h>
+#include <creel/process.h>
 #include <creel/procfs.h>
 #include <creel/text.h>
 
@@ -114,6 +116,9 @@ static void run_helper(int helper, char *const *argv, int output)
 	char *const no_environment[] = { NULL };
 	sigset_t none;
 
+	/* ^Z would stop it, and we would wait for it. */
+	setpgid(0, 0);
+	process_forget_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)

@@ -499,6 +499,29 @@ const char *process_signal_name(int number, char *buffer, size_t size)
 	return buffer;
 }
 
+/* One call where nothing waits, as always but for the one time. */
+void process_forget_signals(void)
+{
+	const unsigned char all[KERNEL_SIGSET_SIZE] = { 255, 255, 255, 255, 255, 255, 255, 255 };
+	const struct timespec at_once = { 0 };
+
+	while (syscall(SYS_rt_sigtimedwait, all, NULL, &at_once, KERNEL_SIGSET_SIZE) > 0)
+		continue;
+}
+
+int process_new_session(struct error *err)
+{
+	if (setsid() < 0) {
+		int errnum = errno;
+
+		/* EPERM is for who leads a group; a session's leader has what it wants. */
+		if (errnum != EPERM || getsid(0) != getpid())
+			return error_system(err, errnum, "cannot start a session");
+	}
+	process_forget_signals();
+	return 0;
+}
+
 void process_reset_signals(uint64_t ignored)
 {
 	/*

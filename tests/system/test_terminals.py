@@ -13,6 +13,7 @@ import subprocess
 import termios
 import threading
 import time
+import tty
 
 import harness
 import pytest
@@ -333,35 +334,41 @@ def test_appends_to_a_file(creel, root):
 
 
 def drained(master, size):
-    """Seconds until SIZE bytes have come."""
+    """MiB a second until SIZE bytes have come."""
     begin, seen = time.monotonic(), 0
     while seen < size:
         seen += len(os.read(master, 1 << 16))
-    return time.monotonic() - begin
+    return size / MIB / (time.monotonic() - begin)
+
+
+def through_cat(words, size):
+    """The speed of a command in a pty, which `cat` relays into another: as many processes and copies as with creel."""
+    with Terminal() as inner, Terminal() as outer:
+        tty.setraw(inner.slave)
+        with subprocess.Popen(words, stdout=inner.slave, stdin=subprocess.DEVNULL), \
+                subprocess.Popen(["cat"], stdin=inner.master, stdout=outer.slave) as cat:
+            speed = drained(outer.master, size)
+            cat.kill()
+    return speed
 
 
 def test_speed(creel, root, record_property):
-    """Through the container's pty and ours, against one plain pty: each byte is copied twice as
-    often, by processors that others use too, so half of half is asked for."""
+    """As fast as the simplest relay of the same way, within a half of it."""
     size = int(os.environ.get("CREEL_TERMINAL_MIB", "32")) * MIB
     words = ["head", "-c", str(size), "/dev/zero"]
     # Others may use the processors during one half of a comparison: the best of some is asked.
-    for _ in range(5):
-        with Terminal() as terminal:
-            command = subprocess.Popen([creel.programs["/bin/busybox"], *words], stdout=terminal.slave,
-                                       stdin=subprocess.DEVNULL)
-            plain = size / MIB / drained(terminal.master, size)
-            command.wait()
+    for _ in range(10):
+        plain = through_cat([creel.programs["/bin/busybox"], *words], size)
         with Terminal() as terminal:
             command = creel.spawn("exec", "-t", root, "/bin/busybox", *words, **terminal.options())
-            ours = size / MIB / drained(terminal.master, size)
+            ours = drained(terminal.master, size)
             assert command.wait().code == 0
-        if ours > plain / 4:
+        if ours > plain / 2:
             break
-    record_property("plain_mib_per_second", plain)
+    record_property("cat_mib_per_second", plain)
     record_property("creel_mib_per_second", ours)
-    print(f"plain pty {plain:.0f} MiB/s, creel {ours:.0f} MiB/s")
-    assert ours > plain / 4, (ours, plain)
+    print(f"cat {plain:.0f} MiB/s, creel {ours:.0f} MiB/s")
+    assert ours > plain / 2, (ours, plain)
 
 
 # Job control
@@ -446,7 +453,7 @@ def test_creel_is_a_job(creel, host):
 def test_creel_without_a_terminal_is_a_job(creel, host):
     """^Z stops the program and creel, fg continues both, ^C ends both."""
     harness.require_program("bash")
-    script = "trap 'echo interrupted; exit 130' INT; n=0; while :; do sleep 0.1; done"
+    script = "trap 'echo interrupted; exit 130' INT; while :; do echo tick; sleep 0.1; done"
     line = " ".join([str(creel.binary), "--root", str(creel.root), "exec", host, "/bin/busybox",
                      "sh", "-c", f'"{script}"'])
     with Terminal() as terminal:
@@ -463,7 +470,8 @@ def test_creel_without_a_terminal_is_a_job(creel, host):
         terminal.read_until("outer> ")
         wait_until(lambda: harness.stat_fields(inside)[0] == "T", "the program stands still")
         terminal.write("fg\r")
-        wait_until(lambda: harness.stat_fields(inside)[0] != "T", "it goes on")
+        terminal.read_until("fg\r\n")
+        terminal.read_until("tick")     # it may have been stopped before its trap was there
         terminal.write("\x03")
         terminal.read_until("interrupted")
         terminal.read_until("outer> ")

@@ -344,6 +344,35 @@ static void test_signals_are_reset(void **state)
 	check_int(process_exit_code(status), 0);
 }
 
+/* As after ^Z and ^C, which our caller's whole job gets while we have all blocked. */
+static void test_a_new_session_has_nothing_waiting(void **state)
+{
+	int pidfd = -1, status = 1;
+	struct error err = { 0 };
+	pid_t pid = spawn(0, -1, &pidfd);
+
+	(void)state;
+	if (pid == 0) {
+		sigset_t all, pending;
+
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, NULL);
+		kill(getpid(), SIGTSTP);
+		kill(getpid(), SIGINT);
+		/* Who leads a session already is content. */
+		for (int i = 0; i < 2; i++)
+			if (process_new_session(&err) < 0 || getsid(0) != getpid())
+				_exit(1);
+		if (sigpending(&pending) < 0 || !sigisemptyset(&pending))
+			_exit(2);
+		process_reset_signals(UINT64_MAX);
+		_exit(0);
+	}
+	check_int(process_wait(pidfd, 30000, &status, &err), 1);
+	check_int(status, 0);
+	close(pidfd);
+}
+
 static void test_children_die_with_their_parent(void **state)
 {
 	int ends[2], ready[2], status = 0;
@@ -563,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_descriptions_steer_no_terminal),
 		cmocka_unit_test(test_signals_have_names),
 		cmocka_unit_test(test_signals_are_reset),
+		cmocka_unit_test(test_a_new_session_has_nothing_waiting),
 		cmocka_unit_test(test_children_die_with_their_parent),
 	};
 	const struct CMUnitTest privileged[] = {

@@ -129,7 +129,7 @@ class World:
     def status(self):
         """Lines of /proc/PID/status that say who it is."""
         keys = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
-                "Seccomp_filters")
+                "Seccomp_filters", "SigIgn")
         lines = pathlib.Path(f"/proc/{self.pid()}/status").read_text().splitlines()
         return {line.split(":")[0]: line.split(":")[1].split() for line in lines if line.split(":")[0] in keys}
 
