@@ -268,7 +268,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fuzz-seconds", type=int, default=60)
     parser.add_argument("--execs", metavar="SEQUENTIAL,PARALLEL",
-                        help="how many of tests/system/test_exec_many.py (10000,1000)")
+                        help="other numbers than 10000,1000 for tests/system/test_exec_many.py")
     parser.add_argument("--list", action="store_true", help="print the stages and exit")
     parser.add_argument("stage", nargs="*", help="run only these")
     options = parser.parse_args()

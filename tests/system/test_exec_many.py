@@ -1,6 +1,6 @@
 """Thousands of processes in one container: every exit code is right, and nothing grows.
 
-CREEL_EXECS=10000,1000 asks for so many one after another and so many fifty at a time.
+CREEL_EXECS=SEQUENTIAL,PARALLEL asks for other numbers of them, one after another and fifty at a time.
 """
 
 import collections
@@ -14,7 +14,7 @@ import harness
 import pytest
 from harness import is_alive, wait_until
 
-SEQUENTIAL, PARALLEL = map(int, os.environ.get("CREEL_EXECS", "3000,1000").split(","))
+SEQUENTIAL, PARALLEL = map(int, os.environ.get("CREEL_EXECS", "10000,1000").split(","))
 AT_ONCE = 50
 
 
