@@ -110,6 +110,11 @@ bool create_is_born_late(const struct create *create);
 bool create_starts_early(const struct create *create);
 /* The clone3(2) flags that I is born with. */
 uint64_t create_clone_flags(const struct create *create);
+/* Where there is no S: the namespaces that I makes itself, and the network namespace, which P makes
+ * meanwhile. */
+uint64_t create_late_flags(const struct create *create);
+/* I: joins the one that P has made, or will have; nothing where I was born in it. */
+int create_join_network(const struct create *create, int channel, struct error *err) must_check;
 /* Says which namespace it was when process_spawn() with FLAGS failed, and where it is asked for;
  * returns -1. */
 int create_explain_spawn(const struct create *create, uint64_t flags, struct error *err);

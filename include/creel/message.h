@@ -26,9 +26,9 @@
  * born then (birth.c): a second INIT, which P answers with GO when it has taken it in.
  *
  * Where nothing is joined and neither a user nor a time namespace is made there is no S: P clones I
- *itself. LOG, CONSOLE, LISTENER, HOOKS and ERROR may come from S or I at any time.  End of file
- *anywhere else means that the other side died; nobody ever blocks on a dead peer.  S and I never
- *write to stderr: P is the only voice.
+ *itself, makes its network namespace meanwhile, and sends it as NETWORK. LOG, CONSOLE, LISTENER,
+ *HOOKS and ERROR may come from S or I at any time.  End of file anywhere else means that the other
+ *side died; nobody ever blocks on a dead peer.  S and I never write to stderr: P is the only voice.
  */
 #pragma once
 
@@ -42,6 +42,7 @@ enum message_kind {
 	MESSAGE_NEED_MAPS,
 	MESSAGE_MAPS_DONE,
 	MESSAGE_INIT, /* NUMBER: pid of I, as P sees it; from I itself, and only when S cloned it */
+	MESSAGE_NETWORK, /* with the network namespace; only when there is no S (network.c) */
 	MESSAGE_MOUNTED,
 	MESSAGE_HOOKS_DONE,
 	MESSAGE_READY,
@@ -66,6 +67,8 @@ int message_send(int channel, enum message_kind kind, int number, int fd,
 /* Tells a child to go on.  That it has ended is no error here: why it has waits to be received. One
  * that has not, and was not told, finds the channel at its end. */
 int message_tell(int channel, enum message_kind kind, int number, struct error *err) must_check;
+/* The same, with the descriptor FD. */
+int message_pass(int channel, enum message_kind kind, int fd, struct error *err) must_check;
 /* Sends ERR; the last thing that a dying S or I says, so trouble is ignored. */
 void message_send_error(int channel, const struct error *err);
 /* 1 received, 0 end of file, -1 error.  *FD as channel_receive().  Kinds are known ones and texts
@@ -78,6 +81,9 @@ int message_expect(int channel, enum message_kind kind, int timeout_ms,
 /* The same; *NUMBER is the message's. */
 int message_expect_number(int channel, enum message_kind kind, int timeout_ms, int *number,
 			  struct error *err) must_check;
+/* The same; *FD is the descriptor that has to come with it. */
+int message_expect_fd(int channel, enum message_kind kind, int timeout_ms, int *fd,
+		      struct error *err) must_check;
 /*
  * How long the other side may be silent: TIMEOUT_MS (of --timeout) when it is not negative; else
  * without end while HOOKS run, which are the user's and have timeouts of their own, and a minute

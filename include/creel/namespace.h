@@ -25,6 +25,9 @@ const struct namespace_row *namespace_of(uint64_t flag);
 /* Opens PATH, which must be a namespace of the kind FLAG (nsfs and NS_GET_NSTYPE are checked). */
 int namespace_open(const char *path, uint64_t flag, struct error *err) must_check;
 
+/* Opens the one of kind FLAG that we are in; checked in the same way. */
+int namespace_open_own(int procfs, uint64_t flag, struct error *err) must_check;
+
 /*
  * Joins the N namespaces of FDS (by FLAGS) in up to two passes around the user namespace: those
  * that our present rights allow first, then the user namespace, then what is left.  Joining a mount

@@ -263,6 +263,10 @@ static int make_stage(struct create *create, struct error *err)
 		.pidfd = stage ? &create->stage_fd : &create->init_fd,
 	};
 
+	/* We are not kept from the network namespace, nor I from its work, by what I can make as
+	 * well. */
+	if (!stage)
+		spawn.flags &= ~create_late_flags(create);
 	if (stage) {
 		create->born = mmap(NULL, sizeof(*create->born), PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -474,6 +478,8 @@ static const struct step create_steps[] = {
 	/* Before the fork, since the processes are born in it. */
 	{ "making the cgroup", create_make_cgroup, create_undo_cgroup },
 	{ "starting the container's first process", make_stage, undo_stage },
+	/* At once, since I will soon wait for it. */
+	{ "making the network namespace", create_make_network, NULL },
 	/* Until here two links stand for it; I is at work on the other core already.  Before the
 	   unit, whose name is in it. */
 	{ "recording the container", create_make_record, NULL },

@@ -22,6 +22,7 @@ int create_undo_published(struct create *create, struct error *err);
 /* Sends the terminal's master to who waits for it, or keeps it for the relay. */
 int create_take_console(struct create *create, int *fd, struct error *err);
 
+int create_make_network(struct create *create, struct error *err);
 int create_make_inside(struct create *create, struct error *err);
 int create_make_cgroup(struct create *create, struct error *err);
 int create_undo_cgroup(struct create *create, struct error *err);

@@ -148,6 +148,7 @@ static bool is_in_turn(const struct create *create, enum message_kind kind, enum
 		return true;
 	case MESSAGE_GO:
 	case MESSAGE_MAPS_DONE:
+	case MESSAGE_NETWORK:
 	case MESSAGE_HOOKS_DONE:
 	case MESSAGE_COMMIT:
 	case MESSAGE_START:
@@ -189,6 +190,7 @@ static int answer(struct create *create, struct message *message, int *fd, enum 
 		return -1;
 	case MESSAGE_GO:
 	case MESSAGE_MAPS_DONE:
+	case MESSAGE_NETWORK:
 	case MESSAGE_HOOKS_DONE:
 	case MESSAGE_COMMIT:
 	case MESSAGE_START:

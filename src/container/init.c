@@ -79,8 +79,12 @@ static int run_inner_hooks(struct init *init, enum oci_hook_kind kind, enum oci_
 
 static int become_root(struct init *init, struct error *err)
 {
-	if (makes(init, CLONE_NEWCGROUP) && namespace_unshare(CLONE_NEWCGROUP, err) < 0)
-		return create_explain_namespace(init->create, CLONE_NEWCGROUP, err);
+	uint64_t flags = create_late_flags(init->create) & ~(uint64_t)CLONE_NEWNET;
+
+	if (makes(init, CLONE_NEWCGROUP))
+		flags |= CLONE_NEWCGROUP;
+	if (namespace_unshare(flags, err) < 0)
+		return create_explain_spawn(init->create, flags, err);
 	if (become_start(&init->become, err) < 0)
 		return -1;
 	return makes(init, CLONE_NEWUSER) && makes(init, CLONE_NEWIPC)
@@ -121,9 +125,33 @@ static int open_sources(struct init *init, struct error *err)
 	return init->plan->protections_n > 0 ? mount_masks_open(&init->masks, err) : 0;
 }
 
+/* How many mounts there are before the first that may show the network namespace, as sysfs does. */
+static size_t mounts_without_network(const struct plan *plan)
+{
+	static const char *const same_everywhere[] = { "proc", "tmpfs", "devpts", "mqueue" };
+	size_t n = 0;
+
+	for (; n < plan->mounts_n; n++) {
+		bool same = plan->mounts[n].kind != MOUNT_NEW;
+
+		for (size_t i = 0; !same && i < ARRAY_SIZE(same_everywhere); i++)
+			same = text_equal(plan->mounts[n].type, same_everywhere[i]);
+		if (!same)
+			break;
+	}
+	return n;
+}
+
 static int make_mounts(struct init *init, struct error *err)
 {
-	if (mount_apply_all(init->root, init->plan->mounts, init->plan->mounts_n, err) < 0)
+	const struct plan *plan = init->plan;
+	size_t n = mounts_without_network(plan);
+
+	if (mount_apply_all(init->root, plan->mounts, n, err) < 0)
+		return error_coded(err, CRL_MOUNT, -1);
+	if (create_join_network(init->create, init->channel, err) < 0)
+		return -1;
+	if (mount_apply_all(init->root, plan->mounts + n, plan->mounts_n - n, err) < 0)
 		return error_coded(err, CRL_MOUNT, -1);
 	return 0;
 }
@@ -333,8 +361,6 @@ static const struct init_step {
 } init_steps[] = {
 	/* Needs the maps; the keyring before any label of keys changes. */
 	{ "becoming the container's root", become_root },
-	/* Needs the network namespace, and hooks use it. */
-	{ "bringing the loopback device up", raise_loopback },
 	/* Sources are the host's: all are opened before the first container mount exists
 	   (CVE-2021-30465). */
 	{ "opening mount sources", open_sources },
@@ -342,6 +368,8 @@ static const struct init_step {
 	{ "preparing the root filesystem", prepare_root },
 	/* In document order: config.md says so. */
 	{ "mounting", make_mounts },
+	/* Needs the network namespace, which the mounts have waited for, and hooks use it. */
+	{ "bringing the loopback device up", raise_loopback },
 	/* The root is complete, not pivoted: what users of runc's hooks rely on. */
 	{ "running the runtime's hooks", let_parent_work },
 	/* In the container's namespaces, with paths that are still the runtime's. */

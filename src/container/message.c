@@ -20,17 +20,28 @@ int message_send(int channel, enum message_kind kind, int number, int fd, struct
 	return channel_send(channel, &message, sizeof(message), fd, err);
 }
 
-int message_tell(int channel, enum message_kind kind, int number, struct error *err)
+static int tell(int channel, enum message_kind kind, int number, int fd, struct error *err)
 {
-	if (message_send(channel, kind, number, -1, err) == 0)
+	if (message_send(channel, kind, number, fd, err) == 0)
 		return 0;
-	if (err->errnum != EPIPE)
+	/* ECONNRESET: it did not read what we had told it before. */
+	if (err->errnum != EPIPE && err->errnum != ECONNRESET)
 		return -1;
 	error_ignore(err, "it has ended, and its last words say why");
 	/* One that waits all the same would do so forever: to it, it is we who have ended. */
 	if (shutdown(channel, SHUT_WR) < 0)
 		return error_system(err, errno, "cannot end what is said");
 	return 0;
+}
+
+int message_tell(int channel, enum message_kind kind, int number, struct error *err)
+{
+	return tell(channel, kind, number, -1, err);
+}
+
+int message_pass(int channel, enum message_kind kind, int fd, struct error *err)
+{
+	return tell(channel, kind, 0, fd, err);
 }
 
 void message_send_error(int channel, const struct error *error)
@@ -97,11 +108,11 @@ int message_receive(int channel, struct message *message, int *fd, int timeout_m
 	return error_system(err, EPROTO, "the other process sent a message that is none");
 }
 
-int message_expect_number(int channel, enum message_kind kind, int timeout_ms, int *number,
-			  struct error *err)
+static int expect(int channel, enum message_kind kind, int timeout_ms, int *number, int *fd,
+		  struct error *err)
 {
 	struct message message;
-	int got = message_receive(channel, &message, NULL, timeout_ms, err);
+	int got = message_receive(channel, &message, fd, timeout_ms, err);
 
 	if (got < 0)
 		return -1;
@@ -111,6 +122,24 @@ int message_expect_number(int channel, enum message_kind kind, int timeout_ms, i
 		return error_system(err, EPROTO, "message %d came instead of %d", message.kind,
 				    kind);
 	*number = message.number;
+	return 0;
+}
+
+int message_expect_number(int channel, enum message_kind kind, int timeout_ms, int *number,
+			  struct error *err)
+{
+	return expect(channel, kind, timeout_ms, number, NULL, err);
+}
+
+int message_expect_fd(int channel, enum message_kind kind, int timeout_ms, int *fd,
+		      struct error *err)
+{
+	int number;
+
+	if (expect(channel, kind, timeout_ms, &number, fd, err) < 0)
+		return -1;
+	if (*fd < 0)
+		return error_system(err, EPROTO, "message %d came without its descriptor", kind);
 	return 0;
 }
 

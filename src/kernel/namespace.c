@@ -40,16 +40,16 @@ const struct namespace_row *namespace_of(uint64_t flag)
 	return &namespace_rows[i];
 }
 
-int namespace_open(const char *path, uint64_t flag, struct error *err)
+/* Takes OPENED, what open(2) of PATH returned, with ERRNUM: it has to be a namespace of the kind
+ * FLAG. */
+static int checked(int opened, int errnum, const char *path, uint64_t flag, struct error *err)
 {
 	const char *name = namespace_of(flag)->name;
-	/* The path is the operator's and ends in a magic link or in a bind mount: links are
-	 * followed. */
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	auto_fd fd = opened;
 	struct statfs fs;
 
 	if (fd < 0) {
-		error_system(err, errno, "cannot open the %s namespace %s", name, path);
+		error_system(err, errnum, "cannot open the %s namespace %s", name, path);
 		error_call(err, "open");
 		return error_code(err, CRL_NAMESPACE_JOIN);
 	}
@@ -74,6 +74,26 @@ int namespace_open(const char *path, uint64_t flag, struct error *err)
 						   "%s is a %s namespace, not a %s namespace", path,
 						   namespace_of((uint64_t)type)->name, name));
 	return take_fd(&fd);
+}
+
+int namespace_open(const char *path, uint64_t flag, struct error *err)
+{
+	/* The path is the operator's and ends in a magic link or in a bind mount: links are
+	 * followed. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return checked(fd, errno, path, flag, err);
+}
+
+int namespace_open_own(int procfs, uint64_t flag, struct error *err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "self/ns/%s", namespace_of(flag)->link);
+
+	int fd = openat(procfs, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return checked(fd, errno, name, flag, err);
 }
 
 static int explain_join(uint64_t flag, int errnum, struct error *err)

@@ -70,9 +70,12 @@ static void test_last_words_are_heard_by_who_tells(void **state)
 
 	(void)state;
 	make_pair(ends);
+	/* This one it does not hear. */
+	check_int(message_pass(ends[1], MESSAGE_NETWORK, ends[1], &err), 0);
 	error_state(&said, "why");
 	message_send_error(ends[0], &said);
 	close(ends[0]);
+	check_int(message_tell(ends[1], MESSAGE_START, 0, &err), 0);
 	check_int(message_tell(ends[1], MESSAGE_START, 0, &err), 0);
 	check_int(err.kind, ERROR_NONE);
 	check_int(message_receive(ends[1], &message, NULL, 30000, &err), 1);
@@ -101,6 +104,28 @@ static void test_expect_takes_only_what_it_expects(void **state)
 	check_int(message_expect(ends[1], MESSAGE_GO, 1000, &err), -1);
 	check_int(err.errnum, ECONNRESET);
 	close(ends[1]);
+}
+
+static void test_a_descriptor_comes_with_its_message(void **state)
+{
+	struct error err = { 0 };
+	int ends[2], fd = -1;
+
+	(void)state;
+	make_pair(ends);
+	check_int(message_pass(ends[0], MESSAGE_NETWORK, ends[0], &err), 0);
+	check_int(message_expect_fd(ends[1], MESSAGE_NETWORK, 30000, &fd, &err), 0);
+	check(fd >= 0 && fd != ends[0]);
+	close(fd);
+	check_int(message_send(ends[0], MESSAGE_NETWORK, 0, -1, &err), 0);
+	check_int(message_expect_fd(ends[1], MESSAGE_NETWORK, 30000, &fd, &err), -1);
+	check_int(err.errnum, EPROTO);
+	/* Nobody is there any more: that is for who waits for its last words. */
+	err = (struct error){ 0 };
+	close(ends[1]);
+	check_int(message_pass(ends[0], MESSAGE_NETWORK, ends[0], &err), 0);
+	check_int(err.kind, ERROR_NONE);
+	close(ends[0]);
 }
 
 /* A record of another size is not ours, whoever sent it. */
@@ -193,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_an_error_crosses_as_it_is),
 		cmocka_unit_test(test_last_words_are_heard_by_who_tells),
 		cmocka_unit_test(test_expect_takes_only_what_it_expects),
+		cmocka_unit_test(test_a_descriptor_comes_with_its_message),
 		cmocka_unit_test(test_foreign_records_are_refused),
 		cmocka_unit_test(test_no_word_steers_a_terminal),
 		cmocka_unit_test(test_patience),

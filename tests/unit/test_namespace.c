@@ -35,6 +35,15 @@ static void test_open_checks_the_kind(void **state)
 	assert_int_equal(err.kind, ERROR_CONFIG);
 	assert_string_equal(err.what,
 			    "/proc/self/ns/net is a network namespace, not a uts namespace");
+
+	auto_fd procfs = procfs_open(&err);
+	auto_fd own = namespace_open_own(procfs, CLONE_NEWNET, &err);
+	auto_fd named = namespace_open("/proc/self/ns/net", CLONE_NEWNET, &err);
+	struct stat a, b;
+
+	assert_true(own >= 0 && named >= 0 && fstat(own, &a) == 0 && fstat(named, &b) == 0);
+	assert_true(a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+	must_fail(namespace_open_own(-1, CLONE_NEWNET, &err), EBADF);
 	assert_int_equal(namespace_open("/etc/passwd", CLONE_NEWUTS, &err), -1);
 	assert_int_equal(err.kind, ERROR_CONFIG);
 	must_fail(namespace_open("/nowhere", CLONE_NEWNS, &err), ENOENT);
