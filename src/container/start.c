@@ -19,6 +19,8 @@
 #include <creel/process.h>
 #include <creel/start.h>
 
+#define QUIET_MS 20
+
 static int refuse(const struct container *container, struct error *err)
 {
 	switch (container->status) {
@@ -56,12 +58,25 @@ static int check_executed(const struct start *start, struct error *err)
 	return 0;
 }
 
+/*
+ * What comes next is nearly always execve, which ends the connection: whoever waits for just that is
+ * woken once, and not also for EXEC.  What was said before can wait for so long.
+ */
+static int wait_for_end(const struct start *start, struct error *err)
+{
+	int patience = message_patience(start->timeout_ms, false);
+
+	return fd_wait(start->control, POLLRDHUP, patience < QUIET_MS ? patience : QUIET_MS, err);
+}
+
 int start_init(const struct start *start, struct error *err)
 {
 	int control = start->control;
 	bool executes = start->told, hooks = false;
 
 	if (!start->told && message_tell(control, MESSAGE_START, start->limits_left, err) < 0)
+		return -1;
+	if (wait_for_end(start, err) < 0)
 		return -1;
 	for (;;) {
 		struct message message;
