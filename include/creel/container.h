@@ -20,6 +20,7 @@ struct runtime {
 	int procfs;
 	struct optional_uint boot; /* state_boot(), once it has been read */
 	int cgroup_root;	   /* of the cgroup2 mount, or -1 */
+	int clone; /* of the mount that we run from, until it is closed; see sealed.h */
 	struct facts facts;
 	int trace;	/* of --trace, or -1 */
 	int timeout_ms; /* of every wait that has none of its own; -1: for ever */

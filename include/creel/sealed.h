@@ -13,6 +13,11 @@
 
 struct error;
 
-/* Returns 0 when protected; otherwise executes itself again with ARGV and does not return, or
- * fails. */
-int sealed_ensure(int procfs, char **argv, struct error *err) must_check;
+/*
+ * Returns 0 when protected; otherwise executes itself again with ARGV and does not return, or
+ * fails.  *CLONE (-1: none) is the descriptor of the mount that we run from now.  With it one who
+ * has CAP_SYS_ADMIN could make that mount writable: every child closes it before all else, and we
+ * do before the container's program runs.  Whoever closes it last waits for RCU, so we do it when
+ * nobody waits for us.
+ */
+int sealed_ensure(int procfs, char **argv, int *clone, struct error *err) must_check;

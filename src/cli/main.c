@@ -201,7 +201,8 @@ static int open_host(struct runtime *runtime, char **argv, unsigned int needs, s
 	if (runtime->procfs < 0)
 		return -1;
 	/* Before anything that costs: it may start the program once more. */
-	if ((needs & NEEDS_SEALED) && sealed_ensure(runtime->procfs, argv, err) < 0)
+	if ((needs & NEEDS_SEALED) &&
+	    sealed_ensure(runtime->procfs, argv, &runtime->clone, err) < 0)
 		return -1;
 	if (facts_ask_place(runtime->arena, runtime->procfs, &runtime->facts, err) < 0)
 		return -1;
@@ -253,6 +254,7 @@ static int call_command(const struct call *call, struct arena *arena, char **arg
 			.root = -1,
 			.procfs = -1,
 			.cgroup_root = -1,
+			.clone = -1,
 			.trace = -1,
 			.timeout_ms = call->global.timeout.value > 0 ? (int)call->global.timeout.value : -1,
 		},

@@ -546,6 +546,7 @@ void create_from_state(struct create *create, struct runtime *runtime, struct co
  * host stays open. */
 void create_close_in_child(struct create *create)
 {
+	fd_close(&create->runtime->clone);
 	fd_close(&create->channel);
 	fd_close(&create->container.dir);
 	fd_close(&create->cgroup.fd);

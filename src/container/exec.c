@@ -361,6 +361,8 @@ static int meet(struct exec *exec, struct error *err)
 {
 	int status;
 
+	/* S has closed its own, and nobody waits for us now. */
+	fd_close(&exec->runtime->clone);
 	exec->pid = *exec->born;
 	exec->pidfd = process_open(exec->pid, err);
 	if (exec->pidfd < 0)
@@ -452,6 +454,7 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	if (pid < 0)
 		return -1;
 	if (pid == 0) {
+		fd_close(&exec->runtime->clone);
 		/* The lock belongs to the open file: a child that kept it would hold it. */
 		fd_close(&exec->channel);
 		container_close(&exec->container);

@@ -116,7 +116,7 @@ static int clone_mount(int self)
 /*
  * Becomes the program of the clone without another exec.  The clone's descriptor must not stay
  * open: with it anybody could make the mount writable again (mount_setattr); without it the mount
- * has no namespace and nobody can.
+ * has no namespace and nobody can.  sealed.h says when it is closed.
  */
 static bool become_clone(int procfs, int tree)
 {
@@ -180,10 +180,11 @@ static int execute_copy(int procfs, char **argv, struct error *err)
 	return -1;
 }
 
-int sealed_ensure(int procfs, char **argv, struct error *err)
+int sealed_ensure(int procfs, char **argv, int *clone, struct error *err)
 {
 	auto_fd self = open_self(procfs, O_PATH, err);
 
+	*clone = -1;
 	if (self < 0)
 		return -1;
 	if (is_protected(procfs, self)) {
@@ -196,8 +197,10 @@ int sealed_ensure(int procfs, char **argv, struct error *err)
 	auto_fd tree = clone_mount(self);
 
 	if (tree >= 0) {
-		if (become_clone(procfs, tree))
+		if (become_clone(procfs, tree)) {
+			*clone = take_fd(&tree);
 			return 0;
+		}
 		execute_clone(tree, argv);
 	}
 	return execute_copy(procfs, argv, err);

@@ -34,10 +34,11 @@ static int be_the_victim(char **argv)
 	struct error err = { 0 };
 	char name[17] = "";
 	char end;
+	auto_fd clone = -1;
 	auto_fd procfs = procfs_open(&err);
 
 	if (strcmp(argv[1], "sealed") == 0 &&
-	    (procfs < 0 || sealed_ensure(procfs, argv, &err) < 0)) {
+	    (procfs < 0 || sealed_ensure(procfs, argv, &clone, &err) < 0)) {
 		printf("failed: %s: %s\n", err.what, strerror(err.errnum));
 		return 1;
 	}
@@ -275,6 +276,7 @@ static void covered_body(void)
 	struct error err = { 0 };
 	char *argv[] = { (char *)"creel", NULL };
 	char path[64];
+	int clone = 0;
 	auto_fd procfs = procfs_open(&err);
 
 	check_ok(procfs, &err);
@@ -286,7 +288,7 @@ static void covered_body(void)
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)getpid());
 	if (mount("/dev/null", path, NULL, MS_BIND, NULL) < 0)
 		SKIP_BODY("this kernel refuses mounts over /proc/PID/exe");
-	check(sealed_ensure(procfs, argv, &err) < 0);
+	check(sealed_ensure(procfs, argv, &clone, &err) < 0 && clone == -1);
 }
 
 static void test_covered_exe_is_an_error(void **state)
