@@ -59,8 +59,8 @@ static int check_executed(const struct start *start, struct error *err)
 }
 
 /*
- * What comes next is nearly always execve, which ends the connection: whoever waits for just that is
- * woken once, and not also for EXEC.  What was said before can wait for so long.
+ * What comes next is nearly always execve, which ends the connection: whoever waits for just that
+ * is woken once, and not also for EXEC.  What was said before can wait for so long.
  */
 static int wait_for_end(const struct start *start, struct error *err)
 {
