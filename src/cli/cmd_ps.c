@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,9 @@
 #include <creel/verbs.h>
 
 #define BLANKS " \t"
+/* Without --timeout; and of a ps that was killed. */
+#define PS_TIMEOUT_MS 30000
+#define PS_END_MS     1000
 
 enum ps_format {
 	PS_TABLE,
@@ -87,12 +92,33 @@ static void never_returns execute(const char *program, char *const *argv, int ou
 	_exit(127);
 }
 
-/* Runs ps with the caller's arguments; its output, or NULL. */
-static char *run_ps(struct arena *arena, const struct strings *arguments, struct error *err)
+/* Waits for PS; nothing it reads in procfs may keep us longer than the user wants. */
+static int wait_for_ps(const struct runtime *runtime, pid_t pid, int pidfd, int *status,
+		       struct error *err)
 {
+	const int timeout_ms = runtime->timeout_ms >= 0 ? runtime->timeout_ms : PS_TIMEOUT_MS;
+	struct error dropped = { 0 };
+	char name[64];
+	int ended = process_wait(pidfd, timeout_ms, status, err);
+
+	if (ended != 0)
+		return ended < 0 ? -1 : 0;
+	process_describe(runtime->procfs, pid, name, sizeof(name));
+	if (process_signal(pidfd, SIGKILL, &dropped) < 0 ||
+	    process_wait(pidfd, PS_END_MS, status, &dropped) < 0)
+		error_ignore(&dropped, "that it did not answer is what matters");
+	return error_system(err, ETIMEDOUT, "process %d, %s, did not answer in %d ms", pid, name,
+			    timeout_ms);
+}
+
+/* Runs ps with the caller's arguments; its output, or NULL. */
+static char *run_ps(const struct runtime *runtime, const struct strings *arguments,
+		    struct error *err)
+{
+	struct arena *arena = runtime->arena;
 	const char *program = find_ps(err);
 	struct strings argv = { 0 };
-	int ends[2], status = 0;
+	int status = 0;
 	pid_t pid;
 
 	if (!program)
@@ -102,31 +128,32 @@ static char *run_ps(struct arena *arena, const struct strings *arguments, struct
 		strings_add(arena, &argv, arguments->items[i]);
 	if (arguments->n == 0)
 		strings_add(arena, &argv, (char *)"-ef");
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		error_system(err, errno, "cannot make a pipe for ps");
-		return NULL;
-	}
-	auto_fd output = ends[0];
-	auto_fd input = ends[1];
+
+	/* A file and not a pipe: it is read when ps has ended. */
+	auto_fd output = memfd_create("ps", MFD_CLOEXEC);
 	auto_fd pidfd = -1;
 
+	if (output < 0) {
+		error_system(err, errno, "cannot make a file for the output of ps");
+		return NULL;
+	}
 	pid = process_spawn(&(struct spawn){ .cgroup = -1, .pidfd = &pidfd }, err);
 	if (pid < 0)
 		return NULL;
 	if (pid == 0)
-		execute(program, argv.items, input);
-	fd_close(&input);
-
-	char *text = file_read_fd(arena, output, FILE_DOCUMENT_MAX, NULL, err);
-
-	/* With the pipe closed a ps that has more to say ends too. */
-	fd_close(&output);
-	if (process_wait(pidfd, -1, &status, err) < 0 || !text)
+		execute(program, argv.items, output);
+	if (wait_for_ps(runtime, pid, pidfd, &status, err) < 0)
 		return NULL;
-	if (status == 0)
-		return text;
-	error_unsupported(err, "%s failed with exit code %d", program, process_exit_code(status));
-	return NULL;
+	if (status != 0) {
+		error_unsupported(err, "%s failed with exit code %d", program,
+				  process_exit_code(status));
+		return NULL;
+	}
+	if (lseek(output, 0, SEEK_SET) < 0) {
+		error_system(err, errno, "cannot read the output of ps");
+		return NULL;
+	}
+	return file_read_fd(arena, output, FILE_DOCUMENT_MAX, NULL, err);
 }
 
 /* Which word of the heading is "PID"; false when none is. */
@@ -204,7 +231,7 @@ static int run(struct cli *cli, struct error *err)
 		print_json(cli->runtime.arena, &pids);
 		return 0;
 	}
-	text = run_ps(cli->runtime.arena, &ps_arguments, err);
+	text = run_ps(&cli->runtime, &ps_arguments, err);
 	return text ? print_table(text, &pids, err) : -1;
 }
 

@@ -19,9 +19,11 @@
 #include <creel/fd.h>
 #include <creel/log.h>
 #include <creel/process.h>
+#include <creel/procfs.h>
 
 #define OUTPUT_MAX   ((size_t)64 * 1024)
 #define OUTPUT_SHOWN 200
+#define END_MS	     10000 /* of a hook that was killed, and of what is to be reaped */
 
 struct output {
 	int fd;	  /* the reading end of the hook's standard output and error */
@@ -194,6 +196,21 @@ static int explain_status(struct arena *arena, const struct hook_run *run, size_
 	return error_code(err, CRL_HOOK_FAILED);
 }
 
+/* What cannot be killed waits in the kernel, as for a disk that does not answer; we do not. */
+static const char *survivor(struct arena *arena, pid_t pid)
+{
+	struct error err = { 0 };
+	auto_fd procfs = procfs_open(&err);
+	char name[64] = "?";
+
+	if (procfs < 0)
+		error_ignore(&err, "the name only helps the message");
+	else
+		process_describe(procfs, pid, name, sizeof(name));
+	return text_format(arena, " and process %d, %s, has not ended %d ms after it was killed",
+			   pid, name, END_MS);
+}
+
 static int run_hook(struct arena *arena, const struct hook_run *run, size_t index,
 		    struct error *err)
 {
@@ -204,7 +221,7 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 	int timeout_ms = hook->timeout.set ? (int)seconds * 1000 : run->timeout_ms;
 	struct output output = { .fd = -1 };
 	auto_fd pidfd = -1, input = -1, writer = -1;
-	int ends[2], ended, status = 0;
+	int ends[2], ended, reaped, status = 0;
 	long start = now_ms();
 	pid_t pid;
 
@@ -232,13 +249,13 @@ static int run_hook(struct arena *arena, const struct hook_run *run, size_t inde
 		reader = -1;
 	if (ended <= 0)
 		kill(-pid, SIGKILL);
-	if (process_wait(pidfd, -1, &status, err) < 0)
+	reaped = process_wait(pidfd, END_MS, &status, err);
+	if (ended < 0 || reaped < 0)
 		return -1;
-	if (ended < 0)
-		return -1;
-	if (ended == 0) {
+	if (ended == 0 || reaped == 0) {
 		failed(run, index,
-		       text_format(arena, "ran past its timeout of %d s", timeout_ms / 1000),
+		       text_format(arena, "ran past its timeout of %d s%s", timeout_ms / 1000,
+				   reaped ? "" : survivor(arena, pid)),
 		       &output, err);
 		return error_code(err, CRL_HOOK_TIMEOUT);
 	}
