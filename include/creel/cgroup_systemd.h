@@ -45,6 +45,12 @@ struct systemd_scope {
  */
 int systemd_start(const struct systemd_scope *scope, int timeout_ms, bool *asked,
 		  struct error *err) must_check;
+/*
+ * Whether systemd has ended the unit and forgotten it, as it does by itself once nobody is left in
+ * its cgroup, CGROUP below CGROUP_ROOT; waits for that no longer than it should take.  False when
+ * it cannot be seen, or the unit is still there: then systemd_stop() is due.
+ */
+bool systemd_has_forgotten(const char *unit, int cgroup_root, const char *cgroup);
 /* Stops the unit, waits until it is gone, and forgets its failures; a unit that does not exist is
  * success. */
 int systemd_stop(const char *unit, int timeout_ms, struct error *err) must_check;

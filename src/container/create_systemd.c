@@ -214,5 +214,8 @@ int create_undo_adoption(struct create *create, struct error *err)
 	 */
 	if (create->unit_silent)
 		return 0;
+	if (state->cgroup_made.set &&
+	    systemd_has_forgotten(state->unit, create->runtime->cgroup_root, state->cgroup))
+		return 0;
 	return systemd_stop(state->unit, timeout_ms, err);
 }

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,17 +25,16 @@
 #define OBJECT	    "/org/freedesktop/systemd1"
 #define MANAGER	    "org.freedesktop.systemd1.Manager"
 
-#define SYSTEM_PRIVATE "/run/systemd/private"
-
 enum {
 	DEFAULT_TIMEOUT_MS = 10000,
-	ADDRESS_SIZE = 512,
 	FIRST_PAUSE_US = 1000,
 	LAST_PAUSE_US = 50000,
 	/* However much systemd does for others: so many times the timeout, and it is an error. */
 	PATIENCE = 10,
 	/* Who uses more than this of a processor is at work. */
 	BUSY_PERCENT = 3,
+	/* The part of the timeout after which systemd is watched. */
+	GLANCES = 100,
 };
 
 static uint64_t now_us(void)
@@ -88,7 +86,7 @@ static void heard(struct systemd_bus *bus)
 	uint64_t later = now_us() + (uint64_t)bus->timeout_ms * 1000;
 
 	bus->deadline_us = later < bus->end_us ? later : bus->end_us;
-	bus->worked = ticks_of(bus->manager);
+	bus->watched = false;
 }
 
 /*
@@ -103,10 +101,25 @@ bool systemd_timed_out(struct systemd_bus *bus)
 
 	if (now < bus->deadline_us)
 		return false;
-	if (now >= bus->end_us || ticks_of(bus->manager) <= bus->worked + enough)
+	if (now >= bus->end_us || !bus->watched || ticks_of(bus->manager) <= bus->worked + enough)
 		return true;
 	heard(bus);
 	return false;
+}
+
+/* Waits for a message until the deadline.  Only a silence that lasts is worth the look at what
+ * systemd does: mostly the next message is there at once. */
+static int await_message(struct systemd_bus *bus)
+{
+	const struct systemd_library *lib = &bus->library;
+	uint64_t glance = (uint64_t)bus->timeout_ms * 1000 / GLANCES;
+	int result = lib->sd_bus_wait(bus->bus, bus->watched ? left_us(bus) : glance);
+
+	if (result == 0 && !bus->watched) {
+		bus->worked = ticks_of(bus->manager);
+		bus->watched = true;
+	}
+	return result;
 }
 
 /* Handles one message, or waits for one until the deadline; a negative errno when the connection
@@ -119,7 +132,7 @@ static int process(struct systemd_bus *bus)
 	if (result > 0)
 		heard(bus);
 	else if (result == 0 && !systemd_timed_out(bus))
-		result = lib->sd_bus_wait(bus->bus, left_us(bus));
+		result = await_message(bus);
 	return result == -EINTR ? 0 : result;
 }
 
@@ -174,104 +187,6 @@ static int load_library(struct systemd_library *library, struct error *err)
 	return 0;
 }
 
-/* ---- the address ---- */
-
-struct address {
-	char text[ADDRESS_SIZE];
-	bool direct;
-};
-
-/* "unix:path=..." of DIRECTORY/NAME with what an address cannot hold written as %XX; false when it
- * does not exist. */
-static bool address_of(struct address *address, const char *directory, const char *name,
-		       bool direct)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "-_/.\\";
-	char path[ADDRESS_SIZE / 3 - 16];
-	int n = snprintf(path, sizeof(path), "%s%s", directory, name);
-	const char *end = address->text + sizeof(address->text);
-	char *to = address->text;
-
-	if (n < 0 || (size_t)n >= sizeof(path) || access(path, F_OK) < 0)
-		return false;
-	to += snprintf(to, (size_t)(end - to), "unix:path=");
-	for (const char *from = path; *from; from++)
-		to += snprintf(to, (size_t)(end - to), strchr(plain, *from) ? "%c" : "%%%02x",
-			       (unsigned char)*from);
-	address->direct = direct;
-	return true;
-}
-
-static bool address_from_environment(struct address *address, const char *name)
-{
-	const char *value = getenv(name);
-
-	if (!value || !*value || strlen(value) >= sizeof(address->text))
-		return false;
-	memcpy(address->text, value, strlen(value) + 1);
-	address->direct = false;
-	return true;
-}
-
-/*
- * Root of the user namespace that the system's systemd runs in talks to that one.  Root of a nested
- * one (podman's) sees its socket as somebody else's, and is in truth an ordinary user.
- */
-static bool is_user(void)
-{
-	struct stat st;
-
-	if (geteuid() != 0)
-		return true;
-	return stat(SYSTEM_PRIVATE, &st) == 0 && st.st_uid != 0;
-}
-
-static size_t system_addresses(struct address *list)
-{
-	size_t n = 0;
-
-	n += address_of(&list[n], SYSTEM_PRIVATE, "", true);
-	if (address_from_environment(&list[n], "DBUS_SYSTEM_BUS_ADDRESS"))
-		return n + 1;
-	return n + address_of(&list[n], "/run/dbus/system_bus_socket", "", false);
-}
-
-static size_t user_addresses(struct address *list)
-{
-	const char *directory = getenv("XDG_RUNTIME_DIR");
-	char guess[64];
-	size_t n = 0;
-
-	/* Engines call `delete` and `kill` with fewer variables than `create`. */
-	snprintf(guess, sizeof(guess), "/run/user/%u", (unsigned int)geteuid());
-	if (!directory || !*directory)
-		directory = guess;
-	n += address_of(&list[n], directory, "/systemd/private", true);
-	if (address_from_environment(&list[n], "DBUS_SESSION_BUS_ADDRESS"))
-		return n + 1;
-	return n + address_of(&list[n], directory, "/bus", false);
-}
-
-static int no_address(bool user, struct error *err)
-{
-	if (!user) {
-		error_coded(
-		    err, CRL_NO_SYSTEMD,
-		    error_unsupported(err,
-				      "systemd cannot be reached: neither %s nor the system bus "
-				      "is there",
-				      SYSTEM_PRIVATE));
-		return error_hint(err, "leave out --systemd-cgroup where systemd is not process 1");
-	}
-	error_coded(err, CRL_NO_SYSTEMD,
-		    error_unsupported(
-			err, "the user's systemd cannot be reached: no socket in XDG_RUNTIME_DIR "
-			     "and no DBUS_SESSION_BUS_ADDRESS"));
-	return error_hint(err, "install dbus-user-session and log in anew, or run \"loginctl "
-			       "enable-linger\"; XDG_RUNTIME_DIR must be set");
-}
-
 /* ---- connecting ---- */
 
 static void pause_us(long us)
@@ -313,10 +228,9 @@ static void find_manager(struct systemd_bus *bus)
 
 	if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
 		bus->manager = peer.pid;
-	bus->worked = ticks_of(bus->manager);
 }
 
-static int connect_to(struct systemd_bus *bus, const struct address *address)
+static int connect_to(struct systemd_bus *bus, const struct systemd_address *address)
 {
 	const struct systemd_library *lib = &bus->library;
 	int result = lib->sd_bus_new(&bus->bus);
@@ -379,7 +293,7 @@ static bool passes(int errnum)
 	       errnum == EINTR;
 }
 
-static int connect_any(struct systemd_bus *bus, const struct address *list, size_t n,
+static int connect_any(struct systemd_bus *bus, const struct systemd_address *list, size_t n,
 		       struct error *err)
 {
 	int result = -ENOENT;
@@ -407,12 +321,11 @@ static int connect_any(struct systemd_bus *bus, const struct address *list, size
 
 int systemd_reopen(struct systemd_bus *bus, struct error *err)
 {
-	struct address list[3];
-	bool user = is_user();
-	size_t n = user ? user_addresses(list) : system_addresses(list);
+	struct systemd_address list[SYSTEMD_ADDRESSES_MAX];
+	size_t n = systemd_addresses(list, err);
 
 	disconnect(bus);
-	return n == 0 ? no_address(user, err) : connect_any(bus, list, n, err);
+	return n == 0 ? -1 : connect_any(bus, list, n, err);
 }
 
 int systemd_open(struct systemd_bus *bus, int timeout_ms, struct error *err)

@@ -47,6 +47,18 @@ struct systemd_library {
 #undef SYSTEMD_POINTER
 };
 
+enum {
+	SYSTEMD_ADDRESS_SIZE = 512,
+	SYSTEMD_ADDRESSES_MAX = 3,
+	/* As long as a socket's path may be. */
+	SYSTEMD_DIRECTORY_SIZE = 108,
+};
+
+struct systemd_address {
+	char text[SYSTEMD_ADDRESS_SIZE];
+	bool direct; /* of the manager itself, not of a bus */
+};
+
 /* The job that is waited for, and how it ended. */
 struct systemd_job {
 	char path[128];	 /* "" until it is known: signals are dispatched later */
@@ -61,7 +73,8 @@ struct systemd_bus {
 	uint64_t deadline_us; /* of the silence: later with each sign of life */
 	uint64_t end_us;      /* of everything */
 	pid_t manager;	      /* the process that listens, or 0 */
-	uint64_t worked;      /* its processor time when the silence began, in ticks */
+	bool watched;	      /* since this silence began to last */
+	uint64_t worked;      /* the manager's processor time then, in ticks */
 	struct systemd_job job;
 };
 
@@ -81,6 +94,11 @@ void systemd_close(struct systemd_bus *bus);
 
 /* Whether the silence has been too long; one in which systemd works is not silence. */
 bool systemd_timed_out(struct systemd_bus *bus);
+
+/* Where to connect, in the order of preference; 0 with an error when there is nothing. */
+size_t systemd_addresses(struct systemd_address *list, struct error *err) must_check;
+/* The runtime directory of the manager that would be asked, or false when it is not to be seen. */
+bool systemd_directory(char *path, size_t size);
 
 /* A new call of the manager's METHOD. */
 int systemd_method(struct systemd_bus *bus, const char *method, sd_bus_message **message,

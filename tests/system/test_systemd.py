@@ -581,6 +581,19 @@ def test_stopped_bus_is_not_needed(creel):
         assert time.monotonic() - begin < 9
 
 
+def test_end_needs_no_answer(creel):
+    """systemd ends a scope by itself when nobody is left in it: then there is nothing to ask."""
+    name = create(creel)
+    creel.ok("start", name)
+    hide_private_socket()
+    try:
+        with stopped(main_pid("dbus.service")):
+            creel.ok("delete", "--force", name)
+    finally:
+        harness.unmount("/run/systemd/private")
+    assert unit_of(name) not in units()
+
+
 @pytest.mark.parametrize("options, seconds", [((), 10), (("--timeout", "3s"), 3)])
 def test_stopped_bus(creel, options, seconds):
     hide_private_socket()
