@@ -19,6 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = pathlib.Path("/tmp/engines")
 CALLS = WORK / "calls"
+NOTES = WORK / "notes"  # what prelude.sh's "again" says
 NOTHING = "nothing"
 HEADER = re.compile(r"^(\S.*?)(?: \[(fast|full|both)\])?:$")
 
@@ -58,10 +59,22 @@ def install(runtime):
         place.chmod(0o755)
 
 
-def setting(name):
-    """What the engine's script says in a line "# name: value"."""
-    match = re.search(rf"^# {name}: (\S+)", (WORK / "engine.sh").read_text(), re.M)
+def says(script, name):
+    """What an engine's script says in a line "# name: value"."""
+    match = re.search(rf"^# {name}: (\S+)", script, re.M)
     return match[1] if match else None
+
+
+def setting(name):
+    """The same of the engine that runs."""
+    return says((WORK / "engine.sh").read_text(), name)
+
+
+def cases_of(engine, script, lab, chosen):
+    """The cases of ENGINE in this laboratory: one that shares them with another engine says itself which of them it does where."""
+    own = says(script, "short" if chosen else lab)
+    source = HERE / f"{says(script, 'cases') or engine}.cases"
+    return [case for case in read_cases(source, lab, chosen and not own) if re.search(own or "", case[0])]
 
 
 def started(since):
@@ -92,6 +105,7 @@ def run_case(name, script, seconds):
     """One row of the table."""
     start = time.monotonic()
     since = CALLS.stat().st_size
+    NOTES.unlink(missing_ok=True)
     with open(WORK / "case.log", "w+b") as log:
         status = bash(script, log, seconds)
         reason = ""
@@ -109,7 +123,8 @@ def run_case(name, script, seconds):
         if tidy != 0 and not reason:
             reason = f"tidying up afterwards: status {tidy}"
             output = (WORK / "case.log").read_bytes()[-3000:].decode(errors="replace")
-    return {"case": name, "ok": not reason, "reason": reason, "output": output if reason else "",
+    note = NOTES.read_text().strip() if NOTES.exists() else ""
+    return {"case": name, "ok": not reason, "reason": reason, "output": output if reason else "", "note": note,
             "seconds": round(time.monotonic() - start, 2)}
 
 
@@ -139,11 +154,9 @@ def main():
     install(options.runtime)
     shutil.copy(HERE / f"{options.engine}.sh", WORK / "engine.sh")
     tries = int(setting("tries") or 1) if options.name != NOTHING else 1
-    source = HERE / f"{setting('cases') or options.engine}.cases"
-    # An engine that shares its cases with another says itself which of them it does where.
-    own = setting("short" if options.chosen else lab)
-    cases = [case for case in read_cases(source, lab, options.chosen and not own)
-             if re.search(options.only, case[0]) and re.search(own or "", case[0])]
+    script = (WORK / "engine.sh").read_text()
+    cases = [case for case in cases_of(options.engine, script, lab, options.chosen)
+             if re.search(options.only, case[0])]
     if options.failed_in:
         failed = {row["case"] for row in json.loads(pathlib.Path(options.failed_in).read_text())["rows"]
                   if not row["ok"]}
@@ -163,12 +176,13 @@ def main():
             row = run_case(name, script, options.seconds)
             if row["ok"]:
                 break
-        row["tries"] = attempt + 1
+            if options.name != NOTHING:
+                print(f"{name}: {row['reason']}\n{row['output']}", flush=True, file=sys.stderr)
+        if attempt:
+            row["note"] = "; ".join(filter(None, [row["note"], f"try {attempt + 1} of {tries}"]))
         rows.append(row)
         print(f"{options.engine:10} {options.name:6} {'ok  ' if row['ok'] else 'FAIL'} "
-              f"{row['seconds']:6.2f} s  {name}  {row['reason']}{'  (second try)' if attempt else ''}", flush=True)
-        if not row["ok"] and options.name != NOTHING:
-            print(row["output"], flush=True, file=sys.stderr)
+              f"{row['seconds']:6.2f} s  {name}  {row['reason']}{row['note'] and '  (' + row['note'] + ')'}", flush=True)
         # After each case: the laboratory may be out of time before the next.
         write_results(options, lab, rows)
     with open(WORK / "end.log", "w+b") as log:

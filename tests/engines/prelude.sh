@@ -46,6 +46,22 @@ soon()
 	done
 }
 
+# again TIMES COMMAND...: COMMAND succeeds in one of TIMES runs; when not in the first, the results say so
+again()
+{
+	local times=$1 run
+
+	shift
+	for ((run = 1; run <= times; run++)); do
+		if "$@"; then
+			[ "$run" = 1 ] || echo "run $run of at most $times" >> /tmp/engines/notes
+			return 0
+		fi
+	done
+	echo "in none of $times runs: $*"
+	return 1
+}
+
 # prints PART COMMAND...: COMMAND prints PART
 prints()
 {
