@@ -2,6 +2,7 @@
 """held.py NUMBER SOCKET COMMAND...: runs COMMAND, where whoever makes the system call NUMBER waits in it until a Held that listens at
 SOCKET lets it go on: so a test can act at a moment that nobody could hit by time."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -9,6 +10,7 @@ import select
 import socket
 import struct
 import sys
+import threading
 
 SYS_SECCOMP, SETSID, SETPGID = 317, 112, 109    # x86-64
 PR_SET_NO_NEW_PRIVS, SET_MODE_FILTER, NEW_LISTENER = 38, 1, 8
@@ -31,6 +33,7 @@ class Held:
         self.server.bind(self.path)
         self.server.listen(1)
         self.listener = -1
+        self.others = threading.Thread(target=self._let_others_go, daemon=True)
 
     def command(self, number, *words):
         """COMMAND as it is to be run."""
@@ -48,9 +51,22 @@ class Held:
         fcntl.ioctl(self.listener, RECEIVE, notification)
         return struct.unpack_from("QI", notification)[1], struct.unpack_from("Q", notification)[0]
 
-    def let_go(self, identifier):
-        """It makes the call."""
+    def _go(self, identifier):
         fcntl.ioctl(self.listener, SEND, struct.pack("QqiI", identifier, 0, 0, CONTINUE))
+
+    def let_go(self, identifier):
+        """It makes the call, and so do all that come later."""
+        self._go(identifier)
+        self.others.start()
+
+    def _let_others_go(self):
+        poll = select.poll()
+        poll.register(self.listener, select.POLLIN)
+        while poll.poll()[0][1] & select.POLLIN:    # else nobody has the filter any more
+            notification = bytearray(80)
+            with contextlib.suppress(OSError):      # who waited is gone
+                fcntl.ioctl(self.listener, RECEIVE, notification)
+                self._go(struct.unpack_from("Q", notification)[0])
 
     def __enter__(self):
         return self
@@ -58,7 +74,9 @@ class Held:
     def __exit__(self, *unused):
         self.server.close()
         os.unlink(self.path)
-        if self.listener >= 0:
+        if self.others.is_alive():
+            self.others.join(10)
+        if self.listener >= 0 and not self.others.is_alive():
             os.close(self.listener)
 
 

@@ -453,7 +453,7 @@ def test_creel_is_a_job(creel, host):
 def test_creel_without_a_terminal_is_a_job(creel, host):
     """^Z stops the program and creel, fg continues both, ^C ends both."""
     harness.require_program("bash")
-    script = "trap 'echo interrupted; exit 130' INT; while :; do echo tick; sleep 0.1; done"
+    script = "trap 'echo interrupted; exit 130' INT; while :; do echo tick; /bin/busybox sleep 0.1; done"
     line = " ".join([str(creel.binary), "--root", str(creel.root), "exec", host, "/bin/busybox",
                      "sh", "-c", f'"{script}"'])
     with Terminal() as terminal:
