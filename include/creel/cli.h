@@ -36,6 +36,7 @@ enum command_needs {
 	NEEDS_ROOT = 2,	     /* the state root, if it exists; with one of these two */
 	NEEDS_MADE_ROOT = 4, /* the state root, which is made when it does not exist */
 	NEEDS_SEALED = 8,    /* it puts a process into a container: self-protection first */
+	NEEDS_RIGHTS = 64,   /* with NEEDS_PLACE: what we may do, and the controllers */
 	NEEDS_MODULES = 32,  /* also the facts that few documents ask for */
 };
 

@@ -35,11 +35,15 @@ struct facts {
 /* Asks the host.  The only error is a kernel that is too old (ERROR_UNSUPPORTED, naming 5.14), or
  * no /proc. */
 int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error *err) must_check;
-/* Its first half: who we are and where cgroup2 is, which is all that commands on a container need;
- * and the second, which completes it. */
+/* Its first half: who we are and where cgroup2 is, which is all that commands on a container need
+ * (IN_USERNS only where it matters to the place of states); and the second, which completes it. */
 int facts_ask_place(struct arena *arena, int procfs, struct facts *facts,
 		    struct error *err) must_check;
 int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts,
 		   struct error *err) must_check;
+/* The two parts of that: what we may do and what the kernel can; and where we are. */
+int facts_ask_rights(struct arena *arena, int procfs, struct facts *facts,
+		     struct error *err) must_check;
+void facts_ask_own_cgroup(struct arena *arena, int procfs, struct facts *facts);
 /* And what few documents want to know: systemd, AppArmor, SELinux. */
 void facts_ask_modules(struct facts *facts);

@@ -209,6 +209,9 @@ static int open_host(struct runtime *runtime, char **argv, unsigned int needs, s
 	if ((needs & NEEDS_HOST) &&
 	    facts_ask_rest(runtime->arena, runtime->procfs, &runtime->facts, err) < 0)
 		return -1;
+	if ((needs & NEEDS_RIGHTS) &&
+	    facts_ask_rights(runtime->arena, runtime->procfs, &runtime->facts, err) < 0)
+		return -1;
 	if (needs & NEEDS_MODULES)
 		facts_ask_modules(&runtime->facts);
 	if (!runtime->facts.cgroup_mount)

@@ -324,9 +324,14 @@ static char *init_cgroup(struct exec *exec)
  */
 static bool can_enter(const struct exec *exec, const char *path)
 {
-	const char *own = exec->runtime->facts.cgroup_own;
+	struct runtime *runtime = exec->runtime;
 	struct error err = { 0 };
 	size_t common = 0;
+
+	/* Not asked before, since it is for containers of systemd's only. */
+	facts_ask_own_cgroup(runtime->arena, runtime->procfs, &runtime->facts);
+
+	const char *own = runtime->facts.cgroup_own;
 
 	for (size_t i = 0; own; i++) {
 		bool ends = own[i] == '/' || own[i] == '\0';

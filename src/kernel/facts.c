@@ -176,7 +176,7 @@ static char *search_cgroup_mount(struct arena *arena, int procfs)
 }
 
 /* The line "0::/path"; a process of a removed cgroup has " (deleted)" behind it. */
-static char *ask_own_cgroup(struct arena *arena, int procfs)
+static char *own_cgroup(struct arena *arena, int procfs)
 {
 	char *rest = read_text(arena, procfs, "self/cgroup", CGROUP_FILE_MAX);
 
@@ -233,23 +233,38 @@ int facts_ask_place(struct arena *arena, int procfs, struct facts *facts, struct
 	/* The kernel has told us at our start. */
 	*facts =
 	    (struct facts){ .euid = (uid_t)getauxval(AT_EUID), .egid = (gid_t)getauxval(AT_EGID) };
-	if (check_kernel(err) < 0 || ask_user_namespace(procfs, facts, err) < 0)
+	if (check_kernel(err) < 0)
 		return -1;
 	if (runtime_dir && runtime_dir[0])
 		facts->xdg_runtime_dir = arena_strdup(arena, runtime_dir);
+	/* It decides whether root's states are there: container_default_root(). */
+	if (facts->xdg_runtime_dir && ask_user_namespace(procfs, facts, err) < 0)
+		return -1;
 	find_cgroup_mount(arena, procfs, facts);
 	return 0;
 }
 
-int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts, struct error *err)
+int facts_ask_rights(struct arena *arena, int procfs, struct facts *facts, struct error *err)
 {
+	if (!facts->xdg_runtime_dir && ask_user_namespace(procfs, facts, err) < 0)
+		return -1;
 	if (ask_status(arena, procfs, facts, err) < 0)
 		return -1;
-	if (facts->cgroup_mount) {
-		facts->cgroup_own = ask_own_cgroup(arena, procfs);
+	if (facts->cgroup_mount)
 		ask_controllers(arena, facts);
-	}
 	return 0;
+}
+
+void facts_ask_own_cgroup(struct arena *arena, int procfs, struct facts *facts)
+{
+	if (facts->cgroup_mount)
+		facts->cgroup_own = own_cgroup(arena, procfs);
+}
+
+int facts_ask_rest(struct arena *arena, int procfs, struct facts *facts, struct error *err)
+{
+	facts_ask_own_cgroup(arena, procfs, facts);
+	return facts_ask_rights(arena, procfs, facts, err);
 }
 
 int facts_ask(struct arena *arena, int procfs, struct facts *facts, struct error *err)
