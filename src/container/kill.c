@@ -177,6 +177,11 @@ int verb_kill_and_wait(struct runtime *runtime, const char *id, int signal, bool
 					name, timeout_ms, signal));
 }
 
+static int not_paused(const char *id, struct error *err)
+{
+	return error_coded(err, CRL_WRONG_STATUS, error_state(err, "container not paused: %s", id));
+}
+
 static int freeze(struct runtime *runtime, const char *id, bool frozen, struct error *err)
 {
 	auto_container container = { .dir = -1 };
@@ -187,14 +192,18 @@ static int freeze(struct runtime *runtime, const char *id, bool frozen, struct e
 	if (frozen && container.status != OCI_STATUS_RUNNING &&
 	    container.status != OCI_STATUS_CREATED)
 		return not_running(id, err);
-	if (!frozen && container.status != OCI_STATUS_PAUSED)
-		return error_coded(err, CRL_WRONG_STATUS,
-				   error_state(err, "container not paused: %s", id));
+	if (!frozen && container.status != OCI_STATUS_PAUSED &&
+	    container.status != OCI_STATUS_CREATED)
+		return not_paused(id, err);
 
 	auto_fd cgroup = container_cgroup(runtime, &container, err);
 
 	if (cgroup < 0 && err->kind != ERROR_NONE)
 		return -1;
+	/* One that waits for its start is a created one, frozen or not. */
+	if (!frozen && container.status == OCI_STATUS_CREATED &&
+	    (cgroup < 0 || cgroup_is_frozen(cgroup) == 0))
+		return not_paused(id, err);
 	if (cgroup < 0) {
 		error_coded(err, CRL_WRONG_STATUS,
 			    error_unsupported(

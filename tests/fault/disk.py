@@ -115,7 +115,7 @@ class Disk(sweep.Worker):
         self.delete()
         return n
 
-    def recycled(self):
+    def recycled(self, *force):
         """The pid in state.json is that of a process that is not the container's: nobody signals it."""
         stranger = subprocess.Popen(["sleep", "100"], stdin=subprocess.DEVNULL)
         time.sleep(0.05)    # start times are counted in ticks of 10 ms
@@ -130,7 +130,7 @@ class Disk(sweep.Worker):
                 wrong.append("a stranger is taken for the init")
             if self.run("kill", "ID", "KILL") == 0:
                 wrong.append("kill says that it worked")
-            if self.run("delete", "ID") != 0:
+            if self.run("delete", *force, "ID") != 0:
                 wrong.append(f"delete fails: {self.text()}")
             time.sleep(0.05)
             if stranger.poll() is not None:
@@ -140,7 +140,7 @@ class Disk(sweep.Worker):
             stranger.wait()
         return wrong + self.host.difference(self.empty)
 
-    def rebooted(self):
+    def rebooted(self, *force):
         """state.json of another boot: stopped, whatever has its pid and start time now."""
         self.prepare("plain", "stopped")
         self.kept = None
@@ -150,7 +150,7 @@ class Disk(sweep.Worker):
         self.state_file.write_text(re.sub(r'"boot":\d+', '"boot":7', text))
         self.run("state", "ID", check=True)
         wrong = [] if json.loads(self.out.read_text())["status"] == "stopped" else ["process 1 is taken for the init"]
-        if self.run("delete", "ID") != 0:
+        if self.run("delete", *force, "ID") != 0:
             wrong.append(f"delete fails: {self.text()}")
         return wrong + self.host.difference(self.empty)
 
@@ -185,13 +185,14 @@ class Disk(sweep.Worker):
         step = 23 if self.options.quick else 1
         for n in range(self.options.share, self.length(), step):
             yield f"state.json cut at {n}", lambda n=n: self.cut(n)
-        yield "recycled pid", self.recycled
-        yield "another boot", self.rebooted
+        for force in ([], ["--force"]):
+            yield f"recycled pid {force}", lambda force=force: self.recycled(*force)
+            yield f"another boot {force}", lambda force=force: self.rebooted(*force)
         yield "no bundle", self.without_bundle
         yield "no cgroup", self.without_cgroup
         yield "an unwatched run", lambda: self.unwatched(None, ["run", "--bundle", self.bundle("plain", "sleep"), "ID"])
         yield "an unwatched exec", lambda: self.unwatched("running", ["exec", "ID", "/bin/probe", "sleep"])
-        for text in ("", "{", "[]"):
+        for text in ("", "{", "[]", "\0\0\0", "\x7fELF \xff"):
             yield f"state.json is {text!r}, no cgroup", lambda text=text: self.damaged_without_cgroup(text)
 
     def unwatched(self, need, words):

@@ -73,6 +73,15 @@ def test_start_of_an_init_that_is_traced(creel):
             fails_in_time(creel, "start", name, pid=init_of(creel, name))
 
 
+def test_start_of_an_init_that_is_frozen(creel):
+    with creel.running(started=False) as name:
+        pid = init_of(creel, name)
+        creel.ok("pause", name)
+        # Which of the two depends on how the kernel was compiled.
+        assert re.search(r"\((do_freezer_trap|get_signal)\)", fails_in_time(creel, "start", name, pid=pid).err)
+        creel.ok("resume", name)
+
+
 def test_create_whose_init_is_stopped(creel):
     """By a hook of the runtime's, which knows its pid.  Nothing is left."""
     hook = creel.directory / "stop"
