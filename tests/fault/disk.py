@@ -190,20 +190,21 @@ class Disk(sweep.Worker):
             yield f"another boot {force}", lambda force=force: self.rebooted(*force)
         yield "no bundle", self.without_bundle
         yield "no cgroup", self.without_cgroup
-        yield "an unwatched run", lambda: self.unwatched(None, ["run", "--bundle", self.bundle("plain", "sleep"), "ID"])
-        yield "an unwatched exec", lambda: self.unwatched("running", ["exec", "ID", "/bin/probe", "sleep"])
+        yield "an unwatched run", lambda: self.unwatched(2, None, ["run", "--bundle", self.bundle("plain", "sleep"), "ID"])
+        yield "an unwatched exec", lambda: self.unwatched(3, "running", ["exec", "ID", "/bin/probe", "sleep"])
         for text in ("", "{", "[]", "\0\0\0", "\x7fELF \xff"):
             yield f"state.json is {text!r}, no cgroup", lambda text=text: self.damaged_without_cgroup(text)
 
-    def unwatched(self, need, words):
+    def unwatched(self, first, need, words):
         """The wait for the program's end fails: no other command would end it, so this one does."""
         wrong = []
         self.prepare("plain", need)
         self.kept = None
         hosts.reap()
         before = self.host.take()
-        # The first only asks which standard descriptors are open; without an answer they are asked one by one.
-        for k in range(2, 20):
+        # Those before FIRST only ask which standard descriptors are open, and whether the init lives; without an answer that is
+        # found out otherwise.
+        for k in range(first, 20):
             report = self.inject(words, None, f"P:{self.numbers['poll']}:{k}", "errno 12")
             if report["hang"] or report["exit"] in (0, None) or not report["hit"]:
                 wrong.append(f"poll {k}: {report}")
