@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,30 +120,43 @@ int container_check_id(const char *id, struct error *err)
 	return 0;
 }
 
+/* Whether LINE of that list is of a lock on PLACE; those that wait for one have "->" before the
+ * kind. */
+static bool is_lock_on(char *line, const char *place, uint64_t *pid)
+{
+	/* "1:", "FLOCK", "ADVISORY", "WRITE", pid, device and inode */
+	char *words[6], *rest = line;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		do
+			words[i] = strsep(&rest, " ");
+		while (words[i] && !*words[i]);
+		if (!words[i])
+			return false;
+	}
+	return text_equal(words[1], "FLOCK") && text_equal(words[5], place) &&
+	       text_parse_uint(words[4], INT_MAX, pid);
+}
+
 /* Who has locked the open DIR, by the kernel's list of locks (proc_locks(5)): a pid, or 0. */
 static pid_t lock_holder(int procfs, int dir)
 {
 	auto_arena arena = { 0 };
 	struct error err = { 0 };
 	struct stat st;
-	const char *line = file_read(&arena, procfs, "locks", FILE_DOCUMENT_MAX, NULL, &err);
+	char *rest = file_read(&arena, procfs, "locks", FILE_DOCUMENT_MAX, NULL, &err);
+	char place[64];
+	uint64_t pid;
 
-	if (!line || fstat(dir, &st) < 0) {
+	if (!rest || fstat(dir, &st) < 0) {
 		error_ignore(&err, "the holder is only for the message");
 		return 0;
 	}
-	for (; line; line = strchr(line, '\n')) {
-		unsigned int major, minor;
-		unsigned long inode;
-		int pid;
-
-		line += *line == '\n';
-		/* Those that wait have "->" before the kind. */
-		if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &inode) ==
-			4 &&
-		    inode == st.st_ino && makedev(major, minor) == st.st_dev)
-			return pid;
-	}
+	snprintf(place, sizeof(place), "%02x:%02x:%lu", major(st.st_dev), minor(st.st_dev),
+		 (unsigned long)st.st_ino);
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n"))
+		if (is_lock_on(line, place, &pid))
+			return (pid_t)pid;
 	return 0;
 }
 
