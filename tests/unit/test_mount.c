@@ -658,7 +658,8 @@ static void test_masks(void **state)
 	/* As a magic link is refused, through which the container may well find something. */
 	op.target = "/loop";
 	must_fail(mount_mask(root, &masks, &op, &err), ELOOP);
-	must_fail(mount_readonly(root, &op, &err), ELOOP);
+	op.kind = MOUNT_READONLY;
+	must_fail(mount_apply(root, &op, &err), ELOOP);
 	mount_masks_close(&masks);
 	assert_false(exists("/mnt/root/dir/secret"));
 	for (int i = 0; i < 3; i++) {
