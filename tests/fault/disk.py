@@ -117,11 +117,11 @@ class Disk(sweep.Worker):
 
     def recycled(self, *force):
         """The pid in state.json is that of a process that is not the container's: nobody signals it."""
-        stranger = subprocess.Popen(["sleep", "100"], stdin=subprocess.DEVNULL)
+        self.prepare("plain", "stopped")
+        self.kept = None
         time.sleep(0.05)    # start times are counted in ticks of 10 ms
+        stranger = subprocess.Popen(["sleep", "100"], stdin=subprocess.DEVNULL)
         try:
-            self.prepare("plain", "stopped")
-            self.kept = None
             text = self.state_file.read_text()
             self.state_file.write_text(re.sub(r'"pid":\d+', f'"pid":{stranger.pid}', text))
             wrong = []
