@@ -67,7 +67,7 @@ int criu_image_inventory(struct protobuf_reader record, struct criu_namespaces *
 
 struct criu_task {
 	pid_t pid, parent;
-	pid_t *threads;
+	pid_t *threads; /* any number at all where the task is a zombie */
 	size_t threads_n;
 };
 

@@ -219,6 +219,13 @@ static int does_not_exist(struct error *err, const char *id)
 			   error_state(err, "container does not exist: %s", id));
 }
 
+static int was_deleted(const char *id, struct error *err)
+{
+	return error_coded(
+	    err, CRL_NO_CONTAINER,
+	    error_state(err, "container %s was deleted while it was being created", id));
+}
+
 int container_make(struct runtime *runtime, const char *id, struct container *container,
 		   struct error *err)
 {
@@ -234,15 +241,16 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 		return error_system(err, errno, "cannot make the state directory %s/%s",
 				    runtime->root_path, id);
 	}
+	/* Until it is locked a `delete` may take it for the remains of a crash. */
 	container->dir = openat(runtime->root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (container->dir < 0 && errno == ENOENT)
+		return was_deleted(id, err);
 	if (container->dir < 0) {
 		error_system(err, errno, "cannot open the state directory %s/%s",
 			     runtime->root_path, id);
 		unlinkat(runtime->root, id, AT_REMOVEDIR);
 		return -1;
 	}
-	/* Between mkdir and flock a `delete --force` may have taken it for the remains of a crash.
-	 */
 	int still = lock(runtime, container->dir, CONTAINER_EXCLUSIVE, id, err) < 0
 			? -1
 			: is_still(runtime->root, id, container->dir, err);
@@ -251,9 +259,7 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 		return 0;
 	fd_close(&container->dir);
 	if (still == 0)
-		return error_coded(
-		    err, CRL_NO_CONTAINER,
-		    error_state(err, "container %s was deleted while it was being created", id));
+		return was_deleted(id, err);
 	/* Empty as yet; were it somebody else's by now, they would notice and say so. */
 	unlinkat(runtime->root, id, AT_REMOVEDIR);
 	return -1;

@@ -472,6 +472,8 @@ static int check_thread(const struct restore *restore, const struct criu_filters
 {
 	struct criu_rights rights = { 0 };
 
+	if (pid < 0)
+		return damaged("pstree.img", err);
 	if (read_rights(restore, pid, &rights, err) < 0)
 		return -1;
 	return check_rights(restore, filters, &rights, pid, err);

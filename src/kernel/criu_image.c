@@ -124,10 +124,12 @@ int criu_image_task(struct arena *arena, struct protobuf_reader record, struct c
 		.threads = arena_array(arena, record.size / 2 + 1, sizeof(*task->threads)),
 	};
 	while ((more = protobuf_next(&record, &field)) > 0) {
-		bool is_pid = field.field == PID || field.field == PARENT || field.field == THREADS;
+		bool is_pid = field.field == PID || field.field == PARENT;
 
-		/* Groups and sessions may be nobody's. */
-		if (is_pid && field.number > INT32_MAX)
+		/* Groups and sessions may be nobody's, and the thread of a zombie is whatever was
+		 * in CRIU's memory. */
+		if ((is_pid && field.number > INT32_MAX) ||
+		    (field.field == THREADS && field.number > UINT32_MAX))
 			return -1;
 		if (field.field == PID)
 			task->pid = (pid_t)field.number;

@@ -95,6 +95,12 @@ static void test_task(void **state)
 	protobuf_number(&written, 5, 8);
 	check_int(criu_image_task(&arena, read_back(&written), &task), 0);
 	check(task.pid == 7 && task.parent == 1 && task.threads_n == 2 && task.threads[1] == 8);
+	/* A zombie's. */
+	protobuf_number(&written, 5, UINT32_MAX);
+	check_int(criu_image_task(&arena, read_back(&written), &task), 0);
+	check(task.threads_n == 3 && task.threads[2] < 0);
+	protobuf_number(&written, 5, (uint64_t)UINT32_MAX + 1);
+	check_int(criu_image_task(&arena, read_back(&written), &task), -1);
 	protobuf_number(&wrong, 1, UINT32_MAX);
 	check_int(criu_image_task(&arena, read_back(&wrong), &task), -1);
 }

@@ -477,6 +477,32 @@ def test_file_locks(creel, world):
     assert subprocess.run(command, check=False).returncode == 1
 
 
+ZOMBIE = """
+import os, time
+if os.fork() == 0:
+    os._exit(7)
+number = 0
+while True:
+    number += 1
+    with open("/data/new", "w") as file:
+        file.write(str(number))
+    os.rename("/data/new", "/data/count")
+    time.sleep(0.1)
+"""
+
+
+def test_zombie(creel, world):
+    """Of one that nobody has waited for the images say little, and some of it is not true."""
+    one = python(world(), ZOMBIE).start()
+    one.counts(3)
+    one.checkpoint()
+    one.gone()
+    one.restore()
+    one.counts(one.count())
+    child = pathlib.Path(f"/proc/{one.pid()}/task/{one.pid()}/children").read_text().split()
+    assert len(child) == 1 and "\nState:\tZ" in pathlib.Path(f"/proc/{child[0]}/status").read_text()
+
+
 def test_user_namespace(creel, world):
     one = world(userns=True)
     one.data.chmod(0o777)
