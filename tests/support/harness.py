@@ -136,13 +136,19 @@ def is_alive(pid):
 
 
 def wait_for_job(creel, name):
-    """Waits until the shell in a container has something in the foreground of its terminal: that is whom a typed ^C is for."""
+    """Waits until the shell in a container has a program in the foreground of its terminal: that is whom a typed ^C is for."""
+    def command_line(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b""
+
     def has_job():
         for pid in creel.ok("ps", "--format", "json", name).json():
             fields = stat_fields(pid)
-            # The group of what leads the session, and the one in the foreground.
+            # The group of what leads the session, and the one in the foreground.  Until it has executed its program it ignores
+            # what the shell ignores.
             if fields and fields[3] == str(pid) and fields[5] not in ("-1", "0", fields[2]):
-                return True
+                return command_line(fields[5]) not in (b"", command_line(pid))
         return False
     wait_until(has_job, "a job in the foreground")
 

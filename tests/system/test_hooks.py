@@ -259,8 +259,9 @@ def test_a_hook_that_leaves_a_daemon_behind(creel):
     failing(hooks, "createRuntime", "/bin/busybox sleep 1000 &\nexit 0\n")
     name = creel.create(hooks.bundle)
     creel.ok("delete", name)
-    daemons = [pid for pid, line in harness.descendants().items() if line.endswith("sleep 1000")]
-    assert len(daemons) == 1, "only the hook itself is waited for"
+    daemons = wait_until(lambda: [pid for pid, line in harness.descendants().items() if line.endswith("sleep 1000")],
+                         "the daemon, which is not waited for")
+    assert len(daemons) == 1
     os.kill(daemons[0], signal.SIGKILL)
     wait_until(lambda: not harness.descendants(), "the daemon ends")
 
