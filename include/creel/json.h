@@ -31,13 +31,13 @@ enum json_type {
 
 struct json {
 	enum json_type type;
+	uint32_t n;	    /* of its children */
+	uint32_t offset;    /* of its first byte in the document */
+	uint32_t size;	    /* of its bytes in the document */
 	const char *key;    /* when it is a member of an object, else NULL */
 	const char *text;   /* strings (unescaped), numbers (as written), "true" and "false" */
-	size_t offset;	    /* of its first byte in the document */
-	size_t n;	    /* of its children */
 	struct json *first; /* child */
-	struct json *last;
-	struct json *next; /* sibling */
+	struct json *next;  /* sibling */
 };
 
 #define json_each(item, parent)                                                                    \
@@ -53,6 +53,8 @@ struct json *json_parse(struct arena *arena, const char *name, const char *text,
 
 /* The member KEY of an object, or NULL. */
 const struct json *json_member(const struct json *object, const char *key);
+/* The first member of OBJECT that has the name of one before it, or NULL. */
+const struct json *json_duplicate(struct arena *arena, const struct json *object);
 /* The value at the RFC 6901 POINTER; when a part is missing, the deepest value that exists. */
 const struct json *json_at(const struct json *root, const char *pointer);
 /* The line and column (from 1) of byte OFFSET in TEXT. */

@@ -205,6 +205,7 @@ static void read_cpuset(const struct source *from, struct oci_stats *stats)
 static const struct json *read_raw(const struct source *from, const char *text)
 {
 	struct json *object = arena_alloc(from->arena, sizeof(*object));
+	struct json **end = &object->first;
 
 	object->type = JSON_OBJECT;
 	while (text && *text) {
@@ -215,8 +216,8 @@ static const struct json *read_raw(const struct source *from, const char *text)
 			member = json_number(from->arena, text + key + 1, length - key - 1);
 		if (member) {
 			member->key = arena_strndup(from->arena, text, key);
-			*(object->last ? &object->last->next : &object->first) = member;
-			object->last = member;
+			*end = member;
+			end = &member->next;
 			object->n++;
 		}
 		text += length + (text[length] == '\n');

@@ -12,8 +12,15 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
-/* Objects up to this size are searched for duplicates pair by pair, larger ones by sorting. */
-#define PAIRS_MAX 16
+/* A document is many small values and strings: the arena is asked for some of them at once. */
+#define VALUES_AT_ONCE 32
+#define TEXT_AT_ONCE   1024
+
+/* An object or array that is not over yet, and what it has so far. */
+struct open {
+	struct json *value;
+	struct json *last;
+};
 
 struct parser {
 	struct arena *arena;
@@ -21,12 +28,18 @@ struct parser {
 	yajl_handle yajl;
 	const char *text;
 	size_t size;
+	bool ascii;    /* the whole text */
 	size_t offset; /* behind the last token */
 	size_t values;
 	size_t depth;
-	struct json *open[JSON_DEPTH_MAX]; /* the objects and arrays around the present place */
-	const char *key;		   /* the member whose value comes next, or NULL */
+	struct open open[JSON_DEPTH_MAX]; /* the objects and arrays around the present place */
+	const char *key;		  /* the member whose value comes next, or NULL */
 	struct json *root;
+	/* What the arena gave and nobody has yet. */
+	struct json *free_values;
+	size_t free_values_n;
+	char *free_text;
+	size_t free_text_n;
 };
 
 /*
@@ -36,13 +49,14 @@ struct parser {
  */
 static const struct where *place(const struct parser *parser, struct where *parts, bool in_value)
 {
-	const struct json *innermost = parser->depth > 0 ? parser->open[parser->depth - 1] : NULL;
+	const struct json *innermost =
+	    parser->depth > 0 ? parser->open[parser->depth - 1].value : NULL;
 	size_t n = 0;
 
 	for (size_t i = 1; i < parser->depth; i++, n++) {
 		parts[n].up = n > 0 ? &parts[n - 1] : NULL;
-		parts[n].key = parser->open[i]->key;
-		parts[n].index = parser->open[i - 1]->n - 1;
+		parts[n].key = parser->open[i].value->key;
+		parts[n].index = parser->open[i - 1].value->n - 1;
 	}
 	if (innermost && (parser->key || (in_value && innermost->type == JSON_ARRAY))) {
 		parts[n].up = n > 0 ? &parts[n - 1] : NULL;
@@ -94,20 +108,55 @@ static size_t token(struct parser *parser)
 	return start;
 }
 
+/* The same for a bracket, which needs no search. */
+static size_t bracket(struct parser *parser)
+{
+	parser->offset = yajl_get_bytes_consumed(parser->yajl);
+	return parser->offset - 1;
+}
+
+static struct json *new_value(struct parser *parser)
+{
+	if (parser->free_values_n == 0) {
+		parser->free_values =
+		    arena_array(parser->arena, VALUES_AT_ONCE, sizeof(*parser->free_values));
+		parser->free_values_n = VALUES_AT_ONCE;
+	}
+	parser->free_values_n--;
+	return parser->free_values++;
+}
+
+/* Keeps SIZE bytes of text, which have no NUL among them. */
+static const char *keep(struct parser *parser, const void *text, size_t size)
+{
+	char *copy;
+
+	if (size >= parser->free_text_n) {
+		parser->free_text_n = size >= TEXT_AT_ONCE ? size + 1 : TEXT_AT_ONCE;
+		parser->free_text = arena_alloc(parser->arena, parser->free_text_n);
+	}
+	copy = memcpy(parser->free_text, text, size);
+	copy[size] = '\0';
+	parser->free_text += size + 1;
+	parser->free_text_n -= size + 1;
+	return copy;
+}
+
 /* Adds a value to the innermost open one.  Returns NULL when there are too many. */
 static struct json *add(struct parser *parser, enum json_type type, size_t offset)
 {
+	struct open *parent = parser->depth > 0 ? &parser->open[parser->depth - 1] : NULL;
 	struct json *value;
-	struct json *parent = parser->depth > 0 ? parser->open[parser->depth - 1] : NULL;
 
 	if (++parser->values > JSON_VALUES_MAX) {
 		fail(parser, offset, "the document has too many values");
 		return NULL;
 	}
-	value = arena_alloc(parser->arena, sizeof(*value));
+	value = new_value(parser);
 	value->type = type;
 	value->key = parser->key;
-	value->offset = offset;
+	value->offset = (uint32_t)offset;
+	value->size = (uint32_t)(parser->offset - offset);
 	parser->key = NULL;
 	if (!parent) {
 		parser->root = value;
@@ -116,9 +165,9 @@ static struct json *add(struct parser *parser, enum json_type type, size_t offse
 	if (parent->last)
 		parent->last->next = value;
 	else
-		parent->first = value;
+		parent->value->first = value;
 	parent->last = value;
-	parent->n++;
+	parent->value->n++;
 	return value;
 }
 
@@ -149,9 +198,11 @@ static int on_bool(void *context, int value)
 static int on_number(void *context, const char *text, size_t size)
 {
 	struct parser *parser = context;
+	size_t start = token_start(parser);
 
-	return add_text(parser, JSON_NUMBER, token(parser),
-			arena_strndup(parser->arena, text, size));
+	/* At the end of the document yajl has counted what is not there. */
+	parser->offset = start + size;
+	return add_text(parser, JSON_NUMBER, start, keep(parser, text, size));
 }
 
 /* The four hexadecimal digits after "\u"; yajl has checked that there are four. */
@@ -224,31 +275,45 @@ static bool check_string(struct parser *parser, size_t start, size_t end)
 	return true;
 }
 
+/*
+ * Takes a string or a name; *START is its first byte's offset.  Returns NULL when it is refused.
+ * Mostly TEXT is the very bytes before the closing quote: yajl makes a copy of what has escapes
+ * only.
+ */
+static const char *string_token(struct parser *parser, const void *text, size_t size, size_t *start)
+{
+	size_t end = yajl_get_bytes_consumed(parser->yajl);
+	bool plain = end >= size + 2 && text == parser->text + end - 1 - size;
+
+	*start = plain ? end - 2 - size : token_start(parser);
+	parser->offset = end;
+	/* What has neither escapes nor bytes above 127 cannot be wrong. */
+	if (!(plain && parser->ascii) && !check_string(parser, *start, end))
+		return NULL;
+	return keep(parser, text, size);
+}
+
 static int on_string(void *context, const unsigned char *text, size_t size)
 {
 	struct parser *parser = context;
-	size_t start = token(parser);
+	size_t start;
+	const char *string = string_token(parser, text, size, &start);
 
-	if (!check_string(parser, start, parser->offset))
-		return 0;
-	return add_text(parser, JSON_STRING, start,
-			arena_strndup(parser->arena, (const char *)text, size));
+	return string ? add_text(parser, JSON_STRING, start, string) : 0;
 }
 
 static int on_key(void *context, const unsigned char *text, size_t size)
 {
 	struct parser *parser = context;
-	size_t start = token(parser);
+	size_t start;
 
-	if (!check_string(parser, start, parser->offset))
-		return 0;
-	parser->key = arena_strndup(parser->arena, (const char *)text, size);
-	return 1;
+	parser->key = string_token(parser, text, size, &start);
+	return parser->key != NULL;
 }
 
 static int on_start(struct parser *parser, enum json_type type)
 {
-	size_t start = token(parser);
+	size_t start = bracket(parser);
 	struct json *value;
 
 	if (parser->depth == JSON_DEPTH_MAX)
@@ -256,7 +321,7 @@ static int on_start(struct parser *parser, enum json_type type)
 	value = add(parser, type, start);
 	if (!value)
 		return 0;
-	parser->open[parser->depth++] = value;
+	parser->open[parser->depth++] = (struct open){ .value = value };
 	return 1;
 }
 
@@ -270,59 +335,22 @@ static int on_start_array(void *context)
 	return on_start(context, JSON_ARRAY);
 }
 
-static int on_end_array(void *context)
+/* Closes the innermost object or array. */
+static int on_end(void *context)
 {
 	struct parser *parser = context;
+	struct json *value = parser->open[parser->depth - 1].value;
 
-	token(parser);
+	value->size = (uint32_t)(bracket(parser) + 1 - value->offset);
 	parser->depth--;
 	return 1;
-}
-
-static int compare_members(const void *a, const void *b)
-{
-	const struct json *const *left = a, *const *right = b;
-	int order = strcmp((*left)->key, (*right)->key);
-
-	if (order != 0)
-		return order;
-	return (*left)->offset < (*right)->offset ? -1 : 1;
-}
-
-/* Returns a member of OBJECT that another one before it has the name of, or NULL. */
-static const struct json *duplicate_by_sorting(struct arena *arena, const struct json *object)
-{
-	const struct json **members = arena_array(arena, object->n, sizeof(*members));
-	const struct json *found = NULL;
-	size_t n = 0;
-
-	json_each (member, object)
-		members[n++] = member;
-	qsort(members, n, sizeof(*members), compare_members);
-	for (size_t i = 1; i < n; i++)
-		if (strcmp(members[i - 1]->key, members[i]->key) == 0 &&
-		    (!found || members[i]->offset < found->offset))
-			found = members[i];
-	return found;
-}
-
-static const struct json *duplicate_by_pairs(const struct json *object)
-{
-	json_each (member, object)
-		for (const struct json *before = object->first; before != member;
-		     before = before->next)
-			if (text_is(before->key, member->key))
-				return member;
-	return NULL;
 }
 
 static int on_end_object(void *context)
 {
 	struct parser *parser = context;
-	const struct json *object = parser->open[parser->depth - 1];
-	const struct json *twice = object->n > PAIRS_MAX
-				       ? duplicate_by_sorting(parser->arena, object)
-				       : duplicate_by_pairs(object);
+	const struct json *object = parser->open[parser->depth - 1].value;
+	const struct json *twice = json_duplicate(parser->arena, object);
 
 	if (twice) {
 		parser->key = twice->key;
@@ -330,9 +358,7 @@ static int on_end_object(void *context)
 		parser->err->code = CRL_DUPLICATE_MEMBER;
 		return 0;
 	}
-	token(parser);
-	parser->depth--;
-	return 1;
+	return on_end(parser);
 }
 
 static const yajl_callbacks callbacks = {
@@ -344,7 +370,7 @@ static const yajl_callbacks callbacks = {
 	.yajl_map_key = on_key,
 	.yajl_end_map = on_end_object,
 	.yajl_start_array = on_start_array,
-	.yajl_end_array = on_end_array,
+	.yajl_end_array = on_end,
 };
 
 /*
@@ -463,6 +489,10 @@ static struct json *parse(struct parser *parser)
 	yajl_status status;
 	size_t end; /* of the value; a number at the end of the text is not known to be over yet */
 
+	if (parser->size > UINT32_MAX) {
+		fail(parser, 0, "the document is too large");
+		return NULL;
+	}
 	if (parser->size >= 3 && memcmp(parser->text, "\xef\xbb\xbf", 3) == 0) {
 		fail(parser, 0, "the document starts with a byte order mark");
 		return NULL;
@@ -481,6 +511,19 @@ static struct json *parse(struct parser *parser)
 	return NULL;
 }
 
+static bool is_ascii(const char *text, size_t size)
+{
+	uint64_t eight, bits = 0;
+
+	for (; size >= sizeof(eight); text += sizeof(eight), size -= sizeof(eight)) {
+		memcpy(&eight, text, sizeof(eight));
+		bits |= eight;
+	}
+	for (; size > 0; text++, size--)
+		bits |= (unsigned char)*text;
+	return !(bits & 0x8080808080808080);
+}
+
 struct json *json_parse(struct arena *arena, const char *name, const char *text, size_t size,
 			struct error *err)
 {
@@ -490,7 +533,13 @@ struct json *json_parse(struct arena *arena, const char *name, const char *text,
 		.free = give_back,
 		.ctx = arena,
 	};
-	struct parser parser = { .arena = arena, .err = err, .text = text, .size = size };
+	struct parser parser = {
+		.arena = arena,
+		.err = err,
+		.text = text,
+		.size = size,
+		.ascii = is_ascii(text, size),
+	};
 	struct json *root;
 
 	*err = (struct error){ .kind = ERROR_NONE };
@@ -502,80 +551,4 @@ struct json *json_parse(struct arena *arena, const char *name, const char *text,
 	if (!root)
 		error_clean_text(err->file, sizeof(err->file), name);
 	return root;
-}
-
-const struct json *json_member(const struct json *object, const char *key)
-{
-	if (object->type != JSON_OBJECT)
-		return NULL;
-	json_each (member, object)
-		if (text_is(member->key, key))
-			return member;
-	return NULL;
-}
-
-/* Compares KEY with the pointer's part [PART, END), in which "~1" is "/" and "~0" is "~". */
-static bool is_part(const char *key, const char *part, const char *end)
-{
-	for (; part < end; part++, key++) {
-		char wanted = *part;
-
-		if (wanted == '~' && part + 1 < end)
-			wanted = *++part == '1' ? '/' : '~';
-		if (*key != wanted)
-			return false;
-	}
-	return *key == '\0';
-}
-
-static const struct json *child_at(const struct json *parent, const char *part, const char *end)
-{
-	char number[24];
-	size_t index = 0;
-
-	json_each (child, parent) {
-		snprintf(number, sizeof(number), "%zu", index++);
-		if (is_part(parent->type == JSON_OBJECT ? child->key : number, part, end))
-			return child;
-	}
-	return NULL;
-}
-
-const struct json *json_at(const struct json *root, const char *pointer)
-{
-	const struct json *value = root;
-
-	while (*pointer == '/') {
-		const char *part = pointer + 1;
-		const char *end = strchrnul(part, '/');
-		const struct json *child = child_at(value, part, end);
-
-		if (!child)
-			return value;
-		value = child;
-		pointer = end;
-	}
-	return value;
-}
-
-void json_position(const char *text, size_t offset, unsigned int *line, unsigned int *column)
-{
-	*line = 1;
-	*column = 1;
-	for (size_t i = 0; i < offset; i++) {
-		if (text[i] == '\n') {
-			(*line)++;
-			*column = 1;
-		} else if (((unsigned char)text[i] & 0xc0) != 0x80) {
-			(*column)++; /* one a character, not one a byte */
-		}
-	}
-}
-
-void json_locate(const struct json *root, const char *name, const char *text, struct error *err)
-{
-	if (err->kind != ERROR_CONFIG || err->line > 0)
-		return;
-	json_position(text, json_at(root, err->where)->offset, &err->line, &err->column);
-	error_clean_text(err->file, sizeof(err->file), name);
 }

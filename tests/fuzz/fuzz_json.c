@@ -302,7 +302,7 @@ static void check_same(const struct json *a, const struct json *b)
 	must(other == NULL);
 }
 
-/* Every value is where the tree says that it begins. */
+/* Every value is where the tree says that it begins and ends. */
 static void check_offsets(const struct json *value, const uint8_t *data, size_t size)
 {
 	static const char *const first[] = {
@@ -310,8 +310,12 @@ static void check_offsets(const struct json *value, const uint8_t *data, size_t 
 		[JSON_STRING] = "\"", [JSON_ARRAY] = "[", [JSON_OBJECT] = "{",
 	};
 
-	must(value->offset < size);
+	must(value->offset < size && value->size > 0 && value->size <= size - value->offset);
 	must(strchr(first[value->type], (char)data[value->offset]));
+	must(value->type == JSON_NUMBER
+		 ? strlen(value->text) == value->size &&
+		       memcmp(value->text, data + value->offset, value->size) == 0
+		 : strchr("le\"]}", (char)data[value->offset + value->size - 1]) != NULL);
 	json_each (child, value)
 		check_offsets(child, data, size);
 }

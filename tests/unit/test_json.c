@@ -3,6 +3,7 @@
 
 #include <creel/error.h>
 #include <creel/json.h>
+#include <creel/text.h>
 #include <stdlib.h>
 
 /* Parses TEXT and checks the message, the pointer and the position ("LINE:COLUMN") of its error. */
@@ -46,6 +47,15 @@ static const struct json *good(struct arena *arena, const char *text)
 	return root;
 }
 
+static const struct json *last(const struct json *parent)
+{
+	const struct json *child = parent->first;
+
+	while (child->next)
+		child = child->next;
+	return child;
+}
+
 static void test_a_tree(void **state)
 {
 	auto_arena arena = { .newest = NULL };
@@ -65,9 +75,9 @@ static void test_a_tree(void **state)
 	check_int(a->first->offset, 8);
 	check_text(a->first->next->text, "-2.5e3");
 	check_int(a->first->next->offset, 11);
-	check(a->last->type == JSON_STRING);
-	check_text(a->last->text, "x\n\xc3\xbc\xf0\x9f\x90\x9f");
-	check_int(a->last->offset, 19);
+	check(last(a)->type == JSON_STRING);
+	check_text(last(a)->text, "x\n\xc3\xbc\xf0\x9f\x90\x9f");
+	check_int(last(a)->offset, 19);
 	check(json_member(root, "b")->type == JSON_BOOL);
 	check_text(json_member(root, "b")->text, "true");
 	check(json_member(root, "c")->type == JSON_NULL);
@@ -75,6 +85,49 @@ static void test_a_tree(void **state)
 	check(json_member(root, "") && json_member(root, "")->type == JSON_ARRAY);
 	check(json_member(root, "e") == NULL);
 	check(json_member(a, "a") == NULL);
+}
+
+static void check_own_text(const struct json *value, const char *document, const char *text)
+{
+	check_int(value->size, strlen(text));
+	check(memcmp(document + value->offset, text, value->size) == 0);
+}
+
+/* Each value says which bytes of the document it is, however it is written. */
+static void test_every_value_is_its_own_text(void **state)
+{
+	static const char *const texts[] = {
+		"null",
+		"true",
+		"false",
+		"0",
+		"-12.5e+3",
+		"\"\"",
+		"\"abc\"",
+		"[]",
+		"{}",
+		"\"\\\"\"",
+		"\"\\u00fc\\ud83d\\udc1f\"",
+		"\"\xc3\xbc\"",
+		"[ 1 ,2]",
+		"{ \"\" : [ ] }",
+	};
+	auto_arena arena = { .newest = NULL };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const char *one = texts[i];
+		const char *text = text_format(
+		    &arena, "{ \"\\n\":\t[%s,\n%s ,%s\r\n], \"\\\"\" : %s}", one, one, one, one);
+		const struct json *root = good(&arena, text);
+
+		check_own_text(root, text, text);
+		check_int(text[root->first->offset + root->first->size], ',');
+		json_each (item, root->first)
+			check_own_text(item, text, one);
+		check_own_text(last(root), text, one);
+		check_own_text(good(&arena, one), one, one);
+	}
 }
 
 static void test_the_offset_is_the_first_byte(void **state)
@@ -89,7 +142,7 @@ static void test_the_offset_is_the_first_byte(void **state)
 	json_each (item, root)
 		check(text[item->offset] == firsts[i++]);
 	check_int(i, 6);
-	check(text[root->last->first->offset] == '7' && text[root->last->first->offset - 1] == ' ');
+	check(text[last(root)->first->offset] == '7' && text[last(root)->first->offset - 1] == ' ');
 }
 
 static void test_scalars_are_documents(void **state)
@@ -264,7 +317,7 @@ static void test_json_at(void **state)
 	check(json_at(root, "/a/01") == json_member(root, "a"));
 	check(json_at(root, "/a/2/b") == json_member(root, "a"));
 	check(json_at(root, "/nothing/here") == root);
-	check(json_at(root, "/a/1/x") == json_member(root, "a")->last);
+	check(json_at(root, "/a/1/x") == last(json_member(root, "a")));
 }
 
 static void test_locate(void **state)
@@ -366,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_tree),
+		cmocka_unit_test(test_every_value_is_its_own_text),
 		cmocka_unit_test(test_the_offset_is_the_first_byte),
 		cmocka_unit_test(test_scalars_are_documents),
 		cmocka_unit_test(test_syntax_errors_have_our_words_and_a_place),
