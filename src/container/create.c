@@ -104,10 +104,13 @@ static int undo_life(struct create *create, struct error *err)
 int create_make_filter(struct create *create, struct error *err)
 {
 	const struct oci_linux *config = create->config.linux;
+	const struct json *profile;
 
 	if (!config || !config->seccomp)
 		return 0;
+	profile = json_member(json_member(create->config_tree, "linux"), "seccomp");
 	return seccomp_cache_get(create->runtime->arena, create->runtime->root, config->seccomp,
+				 create->config_text + profile->offset, profile->size,
 				 &create->seccomp, err);
 }
 

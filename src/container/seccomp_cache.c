@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/filter.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,12 +13,10 @@
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/file.h>
-#include <creel/json.h>
-#include <creel/state.h>
 
 #define CACHE_DIRECTORY ".cache"
 #define CACHE_SECCOMP	"seccomp"
-#define ENTRY_MAX	((size_t)4 << 20)
+#define ENTRY_MAX	((off_t)4 << 20)
 
 /* An entry is this, then the key, then the instructions. */
 struct entry_head {
@@ -30,33 +29,51 @@ struct entry_head {
 
 static const char magic[8] = "creelbpf";
 
-/* Everything that the filter depends on: the profile, libseccomp's version, our own way of
- * compiling. */
-static const char *make_key(struct arena *arena, const struct oci_seccomp *seccomp, size_t *size)
+/*
+ * Everything that the filter depends on: our own way of reading and compiling, libseccomp's
+ * version, and the profile as it is written.  Zeros behind it make whole words, so that the
+ * instructions of an entry can be used where they lie.
+ */
+static const char *make_key(struct arena *arena, const char *text, size_t text_size, size_t *size)
 {
-	struct json_writer *w = json_writer_new(arena, 0);
+	const char *version = plan_seccomp_version(arena);
+	size_t version_size = strlen(version) + 1;
+	char *key;
 
-	json_write_array(w);
-	json_write_string(w, plan_seccomp_version(arena));
-	schema_encode(&oci_seccomp_schema, seccomp, w);
-	json_write_end(w);
-	return json_writer_text(w, size);
+	*size = (version_size + text_size + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1);
+	key = arena_alloc(arena, *size);
+	memcpy(key, version, version_size);
+	memcpy(key + version_size, text, text_size);
+	return key;
 }
 
-static bool is_ours_alone(int fd)
+/* Says only where to look: what is found there is compared. */
+static const char *entry_name(struct arena *arena, const char *key, size_t size)
 {
-	struct stat st;
+	uint64_t word, hash = 0;
 
-	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
+	for (size_t at = 0; at < size; at += sizeof(word)) {
+		memcpy(&word, key + at, sizeof(word));
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	return text_format(arena, "%016" PRIx64, hash);
+}
+
+static bool is_ours_alone(int fd, struct stat *st)
+{
+	return fstat(fd, st) == 0 && st->st_uid == geteuid() &&
+	       !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
 static int open_directory(int parent, const char *name)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
 
 	if (fd < 0 && errno == ENOENT && mkdirat(parent, name, 0700) == 0)
 		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && !is_ours_alone(fd))
+	if (fd >= 0 && !is_ours_alone(fd, &st))
 		fd_close(&fd);
 	return fd;
 }
@@ -72,19 +89,17 @@ static bool load(struct arena *arena, int cache, const char *name, const char *k
 		 struct plan_seccomp *plan)
 {
 	struct entry_head head;
-	struct error err = { 0 };
+	struct stat st;
 	size_t size;
 	auto_fd fd = openat(cache, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char *entry;
 
-	if (fd < 0 || !is_ours_alone(fd))
+	if (fd < 0 || !is_ours_alone(fd, &st) || !S_ISREG(st.st_mode) ||
+	    st.st_size < (off_t)sizeof(head) || st.st_size > ENTRY_MAX)
 		return false;
-	entry = file_read_fd(arena, fd, ENTRY_MAX, &size, &err);
-	if (!entry) {
-		error_ignore(&err, "the cache entry cannot be read");
-		return false;
-	}
-	if (size < sizeof(head))
+	size = (size_t)st.st_size;
+	entry = arena_alloc(arena, size);
+	if (read(fd, entry, size) != st.st_size)
 		return false;
 	memcpy(&head, entry, sizeof(head));
 	if (memcmp(head.magic, magic, sizeof(magic)) != 0 || head.key_size != key_size ||
@@ -92,8 +107,7 @@ static bool load(struct arena *arena, int cache, const char *name, const char *k
 	    memcmp(entry + sizeof(head), key, key_size) != 0)
 		return false;
 	plan->program = (struct seccomp_program){
-		.filter = arena_copy(arena, entry + sizeof(head) + key_size,
-				     head.instructions * sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)(entry + sizeof(head) + key_size),
 		.length = head.instructions,
 		.flags = head.flags,
 		.notify = head.notify,
@@ -124,11 +138,11 @@ static void store(struct arena *arena, int cache, const char *name, const char *
 }
 
 int seccomp_cache_get(struct arena *arena, int root, const struct oci_seccomp *seccomp,
-		      struct plan_seccomp *plan, struct error *err)
+		      const char *text, size_t size, struct plan_seccomp *plan, struct error *err)
 {
 	size_t key_size;
-	const char *key = make_key(arena, seccomp, &key_size);
-	const char *name = state_digest(arena, key, key_size);
+	const char *key = make_key(arena, text, size, &key_size);
+	const char *name = entry_name(arena, key, key_size);
 	auto_fd cache = open_cache(root);
 
 	*plan = (struct plan_seccomp){ 0 };

@@ -15,8 +15,9 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-/* Changes with every change of what this room makes of the same profile: caches are keyed by it. */
-#define COMPILER_VERSION 1
+/* Changes, as creel's own version does, with every change of what oci_seccomp.c and this room make
+ * of the same text: caches are keyed by both. */
+#define COMPILER_VERSION 2
 
 static const unsigned int flag_bits[] = {
 	[OCI_SECCOMP_FLAG_TSYNC] = SECCOMP_FILTER_FLAG_TSYNC,
@@ -83,6 +84,6 @@ int plan_seccomp(struct arena *arena, const struct oci_seccomp *seccomp, const c
 
 const char *plan_seccomp_version(struct arena *arena)
 {
-	return text_format(arena, "creel-%d libseccomp-%s native-%x", COMPILER_VERSION,
-			   syscall_source, syscall_arch_native());
+	return text_format(arena, "creel-%s-%d libseccomp-%s native-%x", CREEL_VERSION,
+			   COMPILER_VERSION, syscall_source, syscall_arch_native());
 }

@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fake_files.h"
-
 static const char profile_text[] =
     "{ \"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"SCMP_ARCH_X86_64\"], "
     "\"syscalls\": [ { \"names\": [\"mkdir\"], \"action\": \"SCMP_ACT_ERRNO\" } ] }";
@@ -28,13 +26,13 @@ static size_t entry_size, front_size;
 
 static char path[] = "/tmp/fuzz-saved-XXXXXX";
 static char name[64];
-static int root = -1, cache = -1;
+static int root = -1, cache = -1, file = -1;
 
-int __wrap_file_replace(int dir, const char *file, const void *data, size_t size, mode_t mode,
+int __wrap_file_replace(int dir, const char *target, const void *data, size_t size, mode_t mode,
 			bool sync, struct error *err);
 
 /* Keeps what would be written the first time; the name it has is that of the file to read. */
-int __wrap_file_replace(int dir, const char *file, const void *data, size_t size, mode_t mode,
+int __wrap_file_replace(int dir, const char *target, const void *data, size_t size, mode_t mode,
 			bool sync, struct error *err)
 {
 	(void)mode;
@@ -44,13 +42,14 @@ int __wrap_file_replace(int dir, const char *file, const void *data, size_t size
 		return 0;
 	entry = arena_copy(&forever, data, size);
 	entry_size = size;
-	snprintf(name, sizeof(name), "%s", file);
-	close(openat(dir, file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	snprintf(name, sizeof(name), "%s", target);
+	file = openat(dir, target, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	return 0;
 }
 
 static void tidy(void)
 {
+	close(file);
 	unlinkat(cache, name, 0);
 	unlinkat(root, ".cache/seccomp", AT_REMOVEDIR);
 	unlinkat(root, ".cache", AT_REMOVEDIR);
@@ -70,8 +69,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	atexit(tidy);
 	must(schema_parse(&oci_seccomp_schema, &forever, "profile", profile_text,
 			  strlen(profile_text), &profile, NULL, &err) == 0);
-	must(seccomp_cache_get(&forever, root, &profile, &compiled, &err) == 0);
-	must(entry && compiled.program.length > 0);
+	must(seccomp_cache_get(&forever, root, &profile, profile_text, strlen(profile_text),
+			       &compiled, &err) == 0);
+	must(entry && file >= 0 && compiled.program.length > 0);
 	cache = openat(root, ".cache/seccomp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(cache >= 0);
 	front_size = entry_size - compiled.program.length * sizeof(struct sock_filter);
@@ -119,10 +119,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	memcpy(all + (front ? front_size : 0), text, rest);
 	rest += front ? front_size : 0;
-	fake_clear();
-	/* As it is on disk: may hold NUL bytes, which is why it is not text. */
-	fake_file("opened", all, rest);
-	must(seccomp_cache_get(&arena, root, &profile, &plan, &err) == 0);
+	must(ftruncate(file, 0) == 0 && pwrite(file, all, rest, 0) == (ssize_t)rest);
+	must(seccomp_cache_get(&arena, root, &profile, profile_text, strlen(profile_text), &plan,
+			       &err) == 0);
 	if (!is_whole(all, rest, &instructions) || is_compiled(&plan.program)) {
 		must(is_compiled(&plan.program));
 		return 0;

@@ -12,33 +12,30 @@
 
 #include "room.h"
 
-/* Everything is allowed but for one call. */
-static struct oci_seccomp *profile(struct room *room, const char *call)
+/* Everything is allowed but for one call; BLANK stands between the members. */
+static struct plan_seccomp get_from(struct room *room, int root, const char *call,
+				    const char *blank)
 {
-	char text[256];
+	const char *text = text_format(&room->arena,
+				       "{\"defaultAction\":\"SCMP_ACT_ALLOW\",%s\"syscalls\":[{"
+				       "\"names\":[\"%s\"],\"action\":\"SCMP_ACT_ERRNO\"}]}",
+				       blank, call);
+	struct oci_seccomp seccomp = { 0 };
 	struct error err = { 0 };
-	struct oci_seccomp *seccomp = arena_alloc(&room->arena, sizeof(*seccomp));
-	int n = snprintf(text, sizeof(text),
-			 "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"%s\"],"
-			 "\"action\":\"SCMP_ACT_ERRNO\"}]}",
-			 call);
+	struct plan_seccomp plan;
 
-	check_int(schema_parse(&oci_seccomp_schema, &room->arena, "profile", text, (size_t)n,
-			       seccomp, NULL, &err),
+	check_int(schema_parse(&oci_seccomp_schema, &room->arena, "profile", text, strlen(text),
+			       &seccomp, NULL, &err),
 		  0);
-	return seccomp;
+	check_int(seccomp_cache_get(&room->arena, root, &seccomp, text, strlen(text), &plan, &err),
+		  0);
+	check(plan.program.length > 0);
+	return plan;
 }
 
 static struct plan_seccomp get(struct room *room, const char *call)
 {
-	struct error err = { 0 };
-	struct plan_seccomp plan;
-
-	check_int(
-	    seccomp_cache_get(&room->arena, room->runtime.root, profile(room, call), &plan, &err),
-	    0);
-	check(plan.program.length > 0);
-	return plan;
+	return get_from(room, room->runtime.root, call, "");
 }
 
 static bool is_same(const struct plan_seccomp *a, const struct plan_seccomp *b)
@@ -80,6 +77,28 @@ static void test_the_second_time_it_is_the_same(void **state)
 	other = get(&room, "reboot");
 	check(is_same(&first, &second));
 	check(!is_same(&first, &other));
+	room_close(&room);
+}
+
+/* What is written otherwise is asked anew, and means the same. */
+static void test_the_text_counts_not_its_meaning(void **state)
+{
+	struct plan_seccomp first, second, again;
+	struct room room;
+	auto_fd cache = -1;
+	char *name;
+
+	(void)state;
+	room_open(&room);
+	first = get(&room, "mount");
+	cache = cache_directory(&room);
+	name = entry_of(&room, cache);
+	second = get_from(&room, room.runtime.root, "mount", " ");
+	check(is_same(&first, &second));
+	check_int(unlinkat(cache, name, 0), 0);
+	check(strcmp(entry_of(&room, cache), name) != 0);
+	again = get_from(&room, room.runtime.root, "mount", " ");
+	check(is_same(&first, &again));
 	room_close(&room);
 }
 
@@ -198,14 +217,12 @@ static void test_an_entry_that_others_may_write_is_ignored(void **state)
 
 static void test_no_cache_costs_time_only(void **state)
 {
-	struct error err = { 0 };
 	struct plan_seccomp plan, again;
 	struct room room;
 
 	(void)state;
 	room_open(&room);
-	check_int(seccomp_cache_get(&room.arena, -1, profile(&room, "mount"), &plan, &err), 0);
-	check(plan.program.length > 0);
+	plan = get_from(&room, -1, "mount", "");
 	/* A directory of others. */
 	check_int(mkdirat(room.runtime.root, ".cache", 0700), 0);
 	check_int(fchmodat(room.runtime.root, ".cache", 0777, 0), 0);
@@ -219,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_second_time_it_is_the_same),
+		cmocka_unit_test(test_the_text_counts_not_its_meaning),
 		cmocka_unit_test(test_an_entry_is_used),
 		cmocka_unit_test(test_every_prefix_of_an_entry_is_ignored),
 		cmocka_unit_test(test_a_poisoned_head_or_key_is_ignored),
