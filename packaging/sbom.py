@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 LICENCES = {
     "glibc": "LGPL-2.1-or-later",
     "libseccomp": "LGPL-2.1-only",
+    "musl": "MIT",
     "yajl": "ISC",
 }
 # The compiler's own package has its version in its name.

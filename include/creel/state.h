@@ -77,9 +77,11 @@ extern const struct schema exec_record_schema;
 #define STATE_CGROUP_MARK  "cgroup.made"
 #define STATE_INIT_NOTE	   "init"
 
-int state_write(int dir, const struct state *state, struct error *err) must_check;
+int state_write(struct arena *arena, int dir, const struct state *state,
+		struct error *err) must_check;
 /* The same in two halves, so that publishing a container is one rename. */
-int state_prepare(int dir, const struct state *state, struct error *err) must_check;
+int state_prepare(struct arena *arena, int dir, const struct state *state,
+		  struct error *err) must_check;
 int state_commit(int dir, struct error *err) must_check;
 /* A missing state.json is ERROR_STATE: a directory whose create died before the first write. */
 int state_read(struct arena *arena, int dir, struct state *state, struct error *err) must_check;
@@ -103,7 +105,8 @@ int state_mark_unstarted(int dir, struct error *err) must_check;
 int state_mark_started(int dir, struct error *err) must_check;
 bool state_is_unstarted(int dir);
 
-int exec_record_write(int dir, const struct exec_record *record, struct error *err) must_check;
+int exec_record_write(struct arena *arena, int dir, const struct exec_record *record,
+		      struct error *err) must_check;
 int exec_record_read(struct arena *arena, int dir, struct exec_record *record,
 		     struct error *err) must_check;
 

@@ -1,14 +1,14 @@
 /*
  * Memory in a few large blocks: taking is a pointer's move, freeing is all or nothing.  Blocks come
- * from malloc and are zeroed piece by piece as they are handed out, so that only pages in use are
- * ever touched.
+ * from the kernel, zeroed, and no byte is handed out twice, so that only pages in use are ever
+ * touched, and those once.
  */
 #include <creel/arena.h>
 
 #include <stdalign.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* Doubles from block to block, so that a large document costs few of them. */
@@ -47,12 +47,12 @@ static struct arena_block *block_new(struct arena *arena, size_t size)
 	if (wanted > SIZE_MAX - sizeof(*block))
 		out_of_memory();
 
-	block = malloc(sizeof(*block) + wanted);
-	if (!block)
+	block = mmap(NULL, sizeof(*block) + wanted, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block == MAP_FAILED)
 		out_of_memory();
 	block->older = arena->newest;
 	block->size = wanted;
-	block->used = 0;
 	arena->newest = block;
 	return block;
 }
@@ -74,7 +74,7 @@ static void *take(struct arena *arena, size_t size, size_t align)
 void *arena_alloc(struct arena *arena, size_t size)
 {
 	/* At least one byte: two objects never share an address. */
-	return memset(take(arena, size ? size : 1, alignof(max_align_t)), 0, size);
+	return take(arena, size ? size : 1, alignof(max_align_t));
 }
 
 void *arena_array(struct arena *arena, size_t n, size_t size)
@@ -118,7 +118,7 @@ void arena_free(struct arena *arena)
 	while (block) {
 		struct arena_block *older = block->older;
 
-		free(block);
+		munmap(block, sizeof(*block) + block->size);
 		block = older;
 	}
 	arena->newest = NULL;

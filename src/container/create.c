@@ -348,7 +348,7 @@ int create_make_record(struct create *create, struct error *err)
 	if (state_boot(create->runtime->procfs, &state->boot.value, err) < 0)
 		return -1;
 	state->boot.set = true;
-	return state_write(create->container.dir, state, err);
+	return state_write(create->runtime->arena, create->container.dir, state, err);
 }
 
 /* ---- 8: namespaces ---- */

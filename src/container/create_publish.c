@@ -90,7 +90,8 @@ static int start_early(struct create *create, struct error *err)
 int create_make_inside(struct create *create, struct error *err)
 {
 	if (create_save_exec_record(create, err) < 0 ||
-	    state_prepare(create->container.dir, &create->container.state, err) < 0)
+	    state_prepare(create->runtime->arena, create->container.dir, &create->container.state,
+			  err) < 0)
 		return -1;
 	/* I is still busy: nobody waits for us. */
 	fd_close(&create->runtime->clone);

@@ -49,7 +49,7 @@ int create_save_exec_record(struct create *create, struct error *err)
 	const struct seccomp_program *program = &create->seccomp.program;
 
 	fill_exec_record(create, &record);
-	if (exec_record_write(create->container.dir, &record, err) < 0)
+	if (exec_record_write(create->runtime->arena, create->container.dir, &record, err) < 0)
 		return -1;
 	if (program->length == 0)
 		return 0;

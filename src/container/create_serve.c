@@ -74,7 +74,7 @@ static int take_newborn(struct create *create, struct error *err)
 	create->init_fd = process_open(create->init, err);
 	if (create->init_fd < 0 || create_reap_stage(create, err) < 0 ||
 	    create_know_init(create, err) < 0 ||
-	    state_prepare(container->dir, &container->state, err) < 0 ||
+	    state_prepare(create->runtime->arena, container->dir, &container->state, err) < 0 ||
 	    create_make_late_limits(create, err) < 0 ||
 	    become_tune_newborn(create->init, &create->plan.process, err) < 0)
 		return -1;

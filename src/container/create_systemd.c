@@ -69,7 +69,7 @@ static int take_cgroup(struct create *create, struct error *err)
 		return -1;
 	/* Slices belong to systemd: it makes and removes them. */
 	state->cgroup_made = (struct optional_uint){ .set = true, .value = 1 };
-	if (state_write(create->container.dir, state, err) < 0)
+	if (state_write(create->runtime->arena, create->container.dir, state, err) < 0)
 		return -1;
 	create->cgroup = (struct cgroup){
 		.fd = cgroup_open(root, state->cgroup, err),

@@ -155,7 +155,7 @@ static int take_over(struct create *create, struct error *err)
 	    (create_is_born_late(create) && create_make_late_limits(create, err) < 0) ||
 	    create_save_exec_record(create, err) < 0)
 		return -1;
-	return state_prepare(create->container.dir, state, err);
+	return state_prepare(create->runtime->arena, create->container.dir, state, err);
 }
 
 /* All rights are given, and nothing runs yet.  CRIU would not stop here for us. */

@@ -93,15 +93,14 @@ static int read_by_table(struct arena *arena, int dir, const char *name,
 	return schema_parse(schema, arena, name, text, size, object, NULL, err);
 }
 
-int state_prepare(int dir, const struct state *state, struct error *err)
+int state_prepare(struct arena *arena, int dir, const struct state *state, struct error *err)
 {
-	auto_arena arena = { 0 };
 	struct state copy = *state;
 	const char *text;
 	size_t size;
 
 	copy.version = (struct optional_uint){ .set = true, .value = STATE_VERSION };
-	text = encode(&arena, &state_schema, &copy, &size);
+	text = encode(arena, &state_schema, &copy, &size);
 	/* The state root is a tmpfs: what a power cut would tear is gone then anyway, so there is
 	 * nothing to sync. */
 	return file_prepare(dir, STATE_FILE, text, size, 0600, false, err);
@@ -112,9 +111,9 @@ int state_commit(int dir, struct error *err)
 	return file_commit(dir, STATE_FILE, err);
 }
 
-int state_write(int dir, const struct state *state, struct error *err)
+int state_write(struct arena *arena, int dir, const struct state *state, struct error *err)
 {
-	return state_prepare(dir, state, err) < 0 ? -1 : state_commit(dir, err);
+	return state_prepare(arena, dir, state, err) < 0 ? -1 : state_commit(dir, err);
 }
 
 static int make_mark(int dir, const char *name, const char *text, struct error *err)
@@ -228,13 +227,13 @@ int state_read(struct arena *arena, int dir, struct state *state, struct error *
 	return -1;
 }
 
-int exec_record_write(int dir, const struct exec_record *record, struct error *err)
+int exec_record_write(struct arena *arena, int dir, const struct exec_record *record,
+		      struct error *err)
 {
-	auto_arena arena = { 0 };
 	const char *text;
 	size_t size;
 
-	text = encode(&arena, &exec_record_schema, record, &size);
+	text = encode(arena, &exec_record_schema, record, &size);
 	return file_make(dir, STATE_EXEC_FILE, text, size, 0600, err);
 }
 

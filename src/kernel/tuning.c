@@ -72,7 +72,7 @@ uint64_t tuning_hard_limit(int type)
 {
 	struct rlimit64 limit = { .rlim_max = 0 };
 
-	(void)prlimit64(0, (__rlimit_resource_t)type, NULL, &limit);
+	(void)prlimit64(0, type, NULL, &limit);
 	return limit.rlim_max;
 }
 

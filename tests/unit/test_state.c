@@ -56,7 +56,7 @@ static void test_nothing_is_lost(void **state)
 	(void)state;
 	room_open(&room);
 	written = full_state(&room);
-	check_int(state_write(room.runtime.root, &written, &err), 0);
+	check_int(state_write(room.runtime.arena, room.runtime.root, &written, &err), 0);
 	check_int(state_read(&room.arena, room.runtime.root, &read, &err), 0);
 	check_text(read.id, written.id);
 	check_text(read.bundle, written.bundle);
@@ -104,7 +104,7 @@ static void test_every_prefix_is_refused(void **state)
 	(void)state;
 	room_open(&room);
 	written = full_state(&room);
-	check_int(state_write(room.runtime.root, &written, &err), 0);
+	check_int(state_write(room.runtime.arena, room.runtime.root, &written, &err), 0);
 	text = file_read(&room.arena, room.runtime.root, STATE_FILE, 1 << 20, &size, &err);
 	check(text && size > 100);
 	while (size > 0 && text[size - 1] == '\n')
@@ -151,7 +151,7 @@ static void test_the_mark_completes_an_early_state(void **state)
 	room_open(&room);
 	written = full_state(&room);
 	written.cgroup_made.set = false;
-	check_int(state_write(room.runtime.root, &written, &err), 0);
+	check_int(state_write(room.runtime.arena, room.runtime.root, &written, &err), 0);
 	check_int(state_mark_cgroup(room.runtime.root, 1, &err), 0);
 	check_int(state_read(&room.arena, room.runtime.root, &read, &err), 0);
 	check(read.cgroup_made.set && read.cgroup_made.value == 1);
