@@ -275,7 +275,7 @@ static int step(struct copy *copy, struct error *err)
 	if (n == 0)
 		return leave(copy, err);
 	for (ssize_t at = 0; at < n && copy->depth == depth;) {
-		const struct dirent64 *entry = (const struct dirent64 *)(copy->entries + at);
+		const struct dirent *entry = (const struct dirent *)(copy->entries + at);
 
 		at += entry->d_reclen;
 		level->next = entry->d_off;

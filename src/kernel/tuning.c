@@ -41,7 +41,7 @@ static const char *const rlimit_names[] = {
 
 static const char *limit_text(uint64_t value, char *buffer, size_t size)
 {
-	if (value == RLIM64_INFINITY)
+	if (value == RLIM_INFINITY)
 		return "unlimited";
 	snprintf(buffer, size, "%llu", (unsigned long long)value);
 	return buffer;
@@ -51,14 +51,14 @@ static const char *limit_text(uint64_t value, char *buffer, size_t size)
 static enum crl explain_rlimit(pid_t pid, const struct tuning_rlimit *limit, int errnum,
 			       char *detail, size_t size)
 {
-	struct rlimit64 old;
+	struct rlimit old;
 	char text[24];
 
 	if (errnum == EINVAL && limit->soft > limit->hard) {
 		snprintf(detail, size, ": the soft limit must not be above the hard limit");
 		return CRL_RLIMIT;
 	}
-	if (errnum != EPERM || prlimit64(pid, limit->type, NULL, &old) < 0)
+	if (errnum != EPERM || prlimit(pid, limit->type, NULL, &old) < 0)
 		return CRL_SETTING;
 	if (limit->hard > old.rlim_max)
 		snprintf(detail, size, ": the hard limit of the caller is %s",
@@ -70,19 +70,19 @@ static enum crl explain_rlimit(pid_t pid, const struct tuning_rlimit *limit, int
 
 uint64_t tuning_hard_limit(int type)
 {
-	struct rlimit64 limit = { .rlim_max = 0 };
+	struct rlimit limit = { .rlim_max = 0 };
 
-	(void)prlimit64(0, type, NULL, &limit);
+	(void)prlimit(0, type, NULL, &limit);
 	return limit.rlim_max;
 }
 
 int tuning_set_rlimit(pid_t pid, const struct tuning_rlimit *limit, struct error *err)
 {
-	const struct rlimit64 new = { .rlim_cur = limit->soft, .rlim_max = limit->hard };
+	const struct rlimit new = { .rlim_cur = limit->soft, .rlim_max = limit->hard };
 	char soft[24];
 	char hard[24];
 
-	if (prlimit64(pid, limit->type, &new, NULL) < 0) {
+	if (prlimit(pid, limit->type, &new, NULL) < 0) {
 		int errnum = errno;
 		bool known = (size_t)limit->type < ARRAY_SIZE(rlimit_names);
 		char detail[96] = "";
