@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 
 # Source packages of Debian, and the licence of what their archives bring into a program.
 LICENCES = {
-    "glibc": "LGPL-2.1-or-later",
     "libseccomp": "LGPL-2.1-only",
     "musl": "MIT",
     "yajl": "ISC",

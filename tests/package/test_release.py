@@ -73,7 +73,7 @@ def test_what_belongs_to_it(unpacked):
                  "share/zsh/site-functions/_creel", "share/fish/vendor_completions.d/creel.fish",
                  "share/pkgconfig/creel.pc", "share/doc/creel/README.md", "share/doc/creel/COPYING",
                  "share/doc/creel/apparmor/creel", "share/doc/creel/licences/yajl",
-                 "share/doc/creel/licences/glibc"):
+                 "share/doc/creel/licences/musl"):
         assert (unpacked / name).stat().st_size > 0, name
 
 
@@ -110,7 +110,7 @@ def test_sbom_is_true(sbom, unpacked):
     assert sums["SHA256"] == hashlib.sha256(program).hexdigest()
     assert sums["SHA1"] == hashlib.sha1(program).hexdigest()
     libraries = {item["name"]: item for item in sbom["packages"][1:]}
-    for name, package in {"glibc": "libc6-dev", "yajl": "libyajl-dev"}.items():
+    for name, package in {"musl": "musl-dev", "yajl": "libyajl-dev"}.items():
         assert libraries[name]["versionInfo"] == run(
             "dpkg-query", "-W", "-f", "${source:Version}", package)
         assert ".a" in libraries[name]["comment"]
