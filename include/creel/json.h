@@ -1,5 +1,6 @@
 /*
- * JSON text to a small tree and back, by a reader and a writer of our own.
+ * JSON text to a small tree and back.  json.c is the only file that includes yajl, and uses its
+ * event parser only.
  *
  * Refused while reading: more than one value, a duplicate member, NUL and lone surrogates in
  * strings, invalid UTF-8, a byte order mark, nesting deeper than JSON_DEPTH_MAX, more than

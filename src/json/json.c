@@ -1,12 +1,16 @@
 /*
- * JSON text to a tree, exactly as RFC 8259 has it.  What other readers let pass is refused here:
- * see json.h.  Strings without escapes, which is nearly all, are looked at eight bytes at a time.
+ * JSON text to a tree, by yajl's event parser, which is known in this file only.  yajl is lenient
+ * in places (it keeps duplicate members, replaces lone surrogates, lets overlong UTF-8 pass), so
+ * each event is checked against the bytes that it came from.
  */
 #include <creel/json.h>
 
 #include <creel/error.h>
 #include <creel/text.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <yajl/yajl_parse.h>
 
 /* A document is many small values and strings: the arena is asked for some of them at once. */
 #define VALUES_AT_ONCE 32
@@ -21,9 +25,11 @@ struct open {
 struct parser {
 	struct arena *arena;
 	struct error *err;
+	yajl_handle yajl;
 	const char *text;
-	const char *at; /* what comes next */
-	const char *end;
+	size_t size;
+	bool ascii;    /* the whole text */
+	size_t offset; /* behind the last token */
 	size_t values;
 	size_t depth;
 	struct open open[JSON_DEPTH_MAX]; /* the objects and arrays around the present place */
@@ -35,8 +41,6 @@ struct parser {
 	char *free_text;
 	size_t free_text_n;
 };
-
-/* ---- errors ---- */
 
 /*
  * The present place, in PARTS, which has room for one level more than may be open.  In an array,
@@ -63,51 +67,53 @@ static const struct where *place(const struct parser *parser, struct where *part
 	return n > 0 ? &parts[n - 1] : NULL;
 }
 
-static bool fail_at(struct parser *parser, const char *at, bool in_value, const char *message)
+static int fail_at(struct parser *parser, size_t offset, bool in_value, const char *message)
 {
 	struct where parts[JSON_DEPTH_MAX + 1];
 
 	error_coded(parser->err, CRL_NOT_JSON,
 		    error_config(parser->err, place(parser, parts, in_value), "%s", message));
-	json_position(parser->text, (size_t)(at - parser->text), &parser->err->line,
-		      &parser->err->column);
-	return false;
+	json_position(parser->text, offset, &parser->err->line, &parser->err->column);
+	return 0;
 }
 
-/* The value or name at AT says what it must not. */
-static bool refuse(struct parser *parser, const char *at, const char *message)
+/* The value or name at OFFSET is wrong.  Returns 0, with which a yajl callback ends the parse. */
+static int fail(struct parser *parser, size_t offset, const char *message)
 {
-	return fail_at(parser, at, true, message);
+	return fail_at(parser, offset, true, message);
 }
 
-/* AT is not as JSON is written. */
-static bool fail(struct parser *parser, const char *at, const char *message)
+static bool is_between(char byte)
 {
-	if (at == parser->end)
-		message = "the document ends too early";
-	return fail_at(parser, at, false, message);
+	return byte == ' ' || byte == '\n' || byte == '\t' || byte == ',' || byte == ':' ||
+	       byte == '\r';
 }
 
-/* What comes next is not what MESSAGE says, or nothing at all that JSON knows. */
-static bool misplaced(struct parser *parser, const char *message)
+/* Between two tokens there are only blanks and one separator, which yajl has seen to. */
+static size_t token_start(const struct parser *parser)
 {
-	if (parser->at < parser->end && *parser->at == '/')
-		message = "comments are not JSON";
-	else if (parser->at < parser->end && !memchr("{}[]:,\"-0123456789tfn", *parser->at, 21))
-		message = "this is not JSON";
-	return fail(parser, parser->at, message);
+	size_t offset = parser->offset;
+
+	while (offset < parser->size && is_between(parser->text[offset]))
+		offset++;
+	return offset;
 }
 
-/* Moves behind what comes next when it is A or B. */
-static bool takes(struct parser *parser, char a, char b)
+/* Moves on: the token ends where yajl has read to.  Returns its first byte's offset. */
+static size_t token(struct parser *parser)
 {
-	if (parser->at == parser->end || (*parser->at != a && *parser->at != b))
-		return false;
-	parser->at++;
-	return true;
+	size_t start = token_start(parser);
+
+	parser->offset = yajl_get_bytes_consumed(parser->yajl);
+	return start;
 }
 
-/* ---- the tree ---- */
+/* The same for a bracket, which needs no search. */
+static size_t bracket(struct parser *parser)
+{
+	parser->offset = yajl_get_bytes_consumed(parser->yajl);
+	return parser->offset - 1;
+}
 
 static struct json *new_value(struct parser *parser)
 {
@@ -120,49 +126,37 @@ static struct json *new_value(struct parser *parser)
 	return parser->free_values++;
 }
 
-/* Room for SIZE bytes and a NUL; whoever fills it moves on. */
-static char *text_room(struct parser *parser, size_t size)
+/* Keeps SIZE bytes of text, which have no NUL among them. */
+static const char *keep(struct parser *parser, const void *text, size_t size)
 {
+	char *copy;
+
 	if (size >= parser->free_text_n) {
 		parser->free_text_n = size >= TEXT_AT_ONCE ? size + 1 : TEXT_AT_ONCE;
 		parser->free_text = arena_alloc(parser->arena, parser->free_text_n);
 	}
-	return parser->free_text;
-}
-
-/* Ends the text that was put into the room at SIZE bytes. */
-static const char *text_end(struct parser *parser, size_t size)
-{
-	char *text = parser->free_text;
-
-	text[size] = '\0';
+	copy = memcpy(parser->free_text, text, size);
+	copy[size] = '\0';
 	parser->free_text += size + 1;
 	parser->free_text_n -= size + 1;
-	return text;
+	return copy;
 }
 
-static const char *keep(struct parser *parser, const char *text, size_t size)
-{
-	memcpy(text_room(parser, size), text, size);
-	return text_end(parser, size);
-}
-
-/* Adds a value, which begins at START, to the innermost open one.  Returns NULL when there are too
- * many. */
-static struct json *add(struct parser *parser, enum json_type type, const char *start)
+/* Adds a value to the innermost open one.  Returns NULL when there are too many. */
+static struct json *add(struct parser *parser, enum json_type type, size_t offset)
 {
 	struct open *parent = parser->depth > 0 ? &parser->open[parser->depth - 1] : NULL;
 	struct json *value;
 
 	if (++parser->values > JSON_VALUES_MAX) {
-		refuse(parser, start, "the document has too many values");
+		fail(parser, offset, "the document has too many values");
 		return NULL;
 	}
 	value = new_value(parser);
 	value->type = type;
 	value->key = parser->key;
-	value->offset = (uint32_t)(start - parser->text);
-	value->size = (uint32_t)(parser->at - start);
+	value->offset = (uint32_t)offset;
+	value->size = (uint32_t)(parser->offset - offset);
 	parser->key = NULL;
 	if (!parent) {
 		parser->root = value;
@@ -177,18 +171,47 @@ static struct json *add(struct parser *parser, enum json_type type, const char *
 	return value;
 }
 
-static bool add_text(struct parser *parser, enum json_type type, const char *start,
-		     const char *text)
+static int add_text(struct parser *parser, enum json_type type, size_t offset, const char *text)
 {
-	struct json *value = add(parser, type, start);
+	struct json *value = add(parser, type, offset);
 
 	if (!value)
-		return false;
+		return 0;
 	value->text = text;
-	return true;
+	return 1;
 }
 
-/* ---- strings ---- */
+static int on_null(void *context)
+{
+	struct parser *parser = context;
+
+	return add(parser, JSON_NULL, token(parser)) != NULL;
+}
+
+static int on_bool(void *context, int value)
+{
+	struct parser *parser = context;
+
+	return add_text(parser, JSON_BOOL, token(parser), value ? "true" : "false");
+}
+
+static int on_number(void *context, const char *text, size_t size)
+{
+	struct parser *parser = context;
+	size_t start = token_start(parser);
+
+	/* At the end of the document yajl has counted what is not there. */
+	parser->offset = start + size;
+	return add_text(parser, JSON_NUMBER, start, keep(parser, text, size));
+}
+
+/* The four hexadecimal digits after "\u"; yajl has checked that there are four. */
+static unsigned int hex4(const char *text)
+{
+	char digits[5] = { text[0], text[1], text[2], text[3], '\0' };
+
+	return (unsigned int)strtoul(digits, NULL, 16);
+}
 
 static bool is_high(unsigned int unit)
 {
@@ -200,351 +223,332 @@ static bool is_low(unsigned int unit)
 	return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
-/* Reads "uXXXX" of an escape, and moves behind it. */
-static bool read_unit(struct parser *parser, unsigned int *unit)
+/* What is wrong with the escape at *TEXT ("\..."), or NULL; moves behind it. */
+static const char *check_escape(const char **text)
 {
-	static const char digits[] = "0123456789abcdefABCDEF";
+	unsigned int unit;
 
-	*unit = 0;
-	parser->at++;
-	for (int i = 0; i < 4; i++, parser->at++) {
-		const char *digit = parser->at == parser->end || *parser->at == '\0'
-					? NULL
-					: strchr(digits, *parser->at);
-
-		if (!digit)
-			return fail(parser, parser->at,
-				    "a string holds an escape that is not \\u and four digits");
-		*unit = *unit * 16 + (unsigned int)(digit - digits) - (digit > digits + 15 ? 6 : 0);
-	}
-	return true;
-}
-
-static void put_utf8(unsigned int character, char **to)
-{
-	if (character < 0x80) {
-		*(*to)++ = (char)character;
-		return;
-	}
-	if (character < 0x800) {
-		*(*to)++ = (char)(0xc0 | character >> 6);
-	} else {
-		if (character >= 0x10000)
-			*(*to)++ = (char)(0xf0 | character >> 18);
-		*(*to)++ = (char)(character < 0x10000 ? 0xe0 | character >> 12
-						      : 0x80 | (character >> 12 & 0x3f));
-		*(*to)++ = (char)(0x80 | (character >> 6 & 0x3f));
-	}
-	*(*to)++ = (char)(0x80 | (character & 0x3f));
-}
-
-/* Reads from the "u" of an escape on, and behind the first half of a pair the second one. */
-static bool read_unicode(struct parser *parser, char **to)
-{
-	const char *start = parser->at - 1;
-	unsigned int unit, low = 0;
-
-	if (!read_unit(parser, &unit))
-		return false;
-	if (unit == 0)
-		return refuse(parser, start, "a string holds a NUL byte");
-	if (is_high(unit) && parser->end - parser->at >= 2 && memcmp(parser->at, "\\u", 2) == 0) {
-		parser->at++;
-		if (!read_unit(parser, &low))
-			return false;
-	}
-	if (is_low(unit) || is_high(unit) != is_low(low))
-		return refuse(parser, start, "a string holds half of a surrogate pair");
-	put_utf8(low ? 0x10000 + ((unit & 0x3ff) << 10 | (low & 0x3ff)) : unit, to);
-	return true;
-}
-
-static bool read_escape(struct parser *parser, char **to)
-{
-	static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
-	const char *name;
-
-	parser->at++;
-	if (parser->at < parser->end && *parser->at == 'u')
-		return read_unicode(parser, to);
-	name = parser->at < parser->end ? memchr(names, *parser->at, strlen(names)) : NULL;
-	if (!name)
-		return fail(parser, parser->at, "a string holds an unknown escape");
-	parser->at++;
-	*(*to)++ = bytes[name - names];
-	return true;
-}
-
-static bool read_character(struct parser *parser, char **to)
-{
-	size_t left = (size_t)(parser->end - parser->at);
-	char bytes[5] = "";
-	size_t n;
-
-	memcpy(bytes, parser->at, left < 4 ? left : 4);
-	if (left == 0 || (unsigned char)bytes[0] < ' ')
-		return fail(parser, parser->at, "a string holds a control character");
-	n = text_utf8(bytes);
-	if (n == 0)
-		return refuse(parser, parser->at, "a string is not valid UTF-8");
-	memcpy(*to, bytes, n);
-	*to += n;
-	parser->at += n;
-	return true;
-}
-
-/* Reads the string that begins at START from here on; what is before is plain. */
-static const char *read_rest(struct parser *parser, const char *start)
-{
-	const char *quote = parser->at;
-	char *room, *to;
-
-	/* Nothing in a string is longer than it is written. */
-	while (quote < parser->end && *quote != '"')
-		quote += *quote == '\\' && quote + 1 < parser->end ? 2 : 1;
-	room = text_room(parser, (size_t)(quote - start));
-	to = room + (parser->at - start);
-	memcpy(room, start, (size_t)(parser->at - start));
-	while (!takes(parser, '"', '"'))
-		if (!(parser->at < parser->end && *parser->at == '\\'
-			  ? read_escape(parser, &to)
-			  : read_character(parser, &to)))
-			return NULL;
-	return text_end(parser, (size_t)(to - room));
-}
-
-/* Whether BYTE stands for itself in a string, and is one of ASCII. */
-static bool is_plain(unsigned char byte)
-{
-	return byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\';
-}
-
-/* Whether there is no quote, backslash, control character or byte above 127 among eight bytes: in
- * each of these differences such a byte has, or makes, a highest bit. */
-static bool are_plain(const char *text)
-{
-	const uint64_t ones = 0x0101010101010101;
-	uint64_t bytes;
-
-	memcpy(&bytes, text, sizeof(bytes));
-	return !((bytes | (bytes - ones * ' ') | ((bytes ^ ones * '"') - ones) |
-		  ((bytes ^ ones * '\\') - ones)) &
-		 ones * 0x80);
-}
-
-/* Reads the string whose quote comes next.  Returns NULL when it is refused. */
-static const char *read_string(struct parser *parser)
-{
-	const char *start = ++parser->at, *at = start;
-
-	while (parser->end - at >= 8 && are_plain(at))
-		at += 8;
-	while (at < parser->end && is_plain(*at))
-		at++;
-	parser->at = at;
-	if (at == parser->end || *at != '"')
-		return read_rest(parser, start);
-	parser->at++;
-	return keep(parser, start, (size_t)(at - start));
-}
-
-/* ---- the other values ---- */
-
-static bool read_text(struct parser *parser)
-{
-	const char *start = parser->at;
-	const char *text = read_string(parser);
-
-	return text && add_text(parser, JSON_STRING, start, text);
-}
-
-static bool read_digits(struct parser *parser, const char *message)
-{
-	const char *start = parser->at;
-
-	while (parser->at < parser->end && *parser->at >= '0' && *parser->at <= '9')
-		parser->at++;
-	return parser->at > start || fail(parser, parser->at, message);
-}
-
-static bool read_number(struct parser *parser)
-{
-	const char *start = parser->at;
-
-	takes(parser, '-', '-');
-	if (!takes(parser, '0', '0') && !read_digits(parser, "a digit must follow the sign"))
-		return false;
-	if (takes(parser, '.', '.') &&
-	    !read_digits(parser, "a digit must follow the decimal point"))
-		return false;
-	if (takes(parser, 'e', 'E')) {
-		takes(parser, '+', '-');
-		if (!read_digits(parser, "a digit must follow the exponent"))
-			return false;
-	}
-	return add_text(parser, JSON_NUMBER, start,
-			keep(parser, start, (size_t)(parser->at - start)));
-}
-
-static bool read_word(struct parser *parser, enum json_type type, const char *word)
-{
-	const char *start = parser->at;
-
-	for (const char *c = word; *c; c++)
-		if (!takes(parser, *c, *c))
-			return fail_at(parser, parser->at, false, "expected true, false or null");
-	return add_text(parser, type, start, type == JSON_NULL ? NULL : word);
-}
-
-/* ---- objects and arrays ---- */
-
-static bool read_value(struct parser *parser);
-
-/* The next byte that is no blank; NUL, which belongs nowhere, at the end. */
-static char next(struct parser *parser)
-{
-	while (parser->at < parser->end && (*parser->at == ' ' || *parser->at == '\t' ||
-					    *parser->at == '\n' || *parser->at == '\r'))
-		parser->at++;
-	return parser->at < parser->end ? *parser->at : '\0';
-}
-
-static struct json *begin(struct parser *parser, enum json_type type)
-{
-	struct json *value;
-
-	if (parser->depth == JSON_DEPTH_MAX) {
-		refuse(parser, parser->at, "the document is nested too deeply");
+	if ((*text)[1] != 'u') {
+		*text += 2;
 		return NULL;
 	}
-	value = add(parser, type, parser->at);
-	if (value)
-		parser->open[parser->depth++] = (struct open){ .value = value };
-	parser->at++;
-	return value;
+	unit = hex4(*text + 2);
+	*text += 6;
+	if (unit == 0)
+		return "a string holds a NUL byte";
+	if (is_low(unit))
+		return "a string holds half of a surrogate pair";
+	if (!is_high(unit))
+		return NULL;
+	if ((*text)[0] != '\\' || (*text)[1] != 'u' || !is_low(hex4(*text + 2)))
+		return "a string holds half of a surrogate pair";
+	*text += 6;
+	return NULL;
 }
 
-static bool end(struct parser *parser, struct json *value)
+/* Checks the bytes of a string token, quotes included: [START, END) of the document. */
+static bool check_string(struct parser *parser, size_t start, size_t end)
 {
-	parser->at++;
-	value->size = (uint32_t)(parser->at - parser->text) - value->offset;
-	parser->depth--;
+	const char *text = parser->text + start + 1;
+	const char *stop = parser->text + end - 1;
+
+	while (text < stop) {
+		const char *wrong = NULL;
+		const char *here = text;
+		size_t bytes;
+
+		if (*text == '\\') {
+			wrong = check_escape(&text);
+		} else if (*text >= 0) {
+			text++;
+		} else {
+			bytes = text_utf8(text);
+			if (bytes == 0)
+				wrong = "a string is not valid UTF-8";
+			text += bytes;
+		}
+		if (wrong) {
+			fail(parser, (size_t)(here - parser->text), wrong);
+			return false;
+		}
+	}
 	return true;
 }
 
-static bool read_array(struct parser *parser)
+/*
+ * Takes a string or a name; *START is its first byte's offset.  Returns NULL when it is refused.
+ * Mostly TEXT is the very bytes before the closing quote: yajl makes a copy of what has escapes
+ * only.
+ */
+static const char *string_token(struct parser *parser, const void *text, size_t size, size_t *start)
 {
-	struct json *array = begin(parser, JSON_ARRAY);
+	size_t end = yajl_get_bytes_consumed(parser->yajl);
+	bool plain = end >= size + 2 && text == parser->text + end - 1 - size;
 
-	if (!array)
-		return false;
-	if (next(parser) == ']')
-		return end(parser, array);
-	for (;; parser->at++) {
-		if (!read_value(parser))
-			return false;
-		if (next(parser) == ']')
-			return end(parser, array);
-		if (next(parser) != ',')
-			return misplaced(parser, "expected ',' or ']' after the element");
-	}
+	*start = plain ? end - 2 - size : token_start(parser);
+	parser->offset = end;
+	/* What has neither escapes nor bytes above 127 cannot be wrong. */
+	if (!(plain && parser->ascii) && !check_string(parser, *start, end))
+		return NULL;
+	return keep(parser, text, size);
 }
 
-static bool read_member(struct parser *parser)
+static int on_string(void *context, const unsigned char *text, size_t size)
 {
-	if (next(parser) != '"')
-		return misplaced(parser, "expected a member's name in double quotes");
-	parser->key = read_string(parser);
-	if (!parser->key)
-		return false;
-	if (next(parser) != ':')
-		return misplaced(parser, "expected ':' after the member's name");
-	parser->at++;
-	return read_value(parser);
+	struct parser *parser = context;
+	size_t start;
+	const char *string = string_token(parser, text, size, &start);
+
+	return string ? add_text(parser, JSON_STRING, start, string) : 0;
 }
 
-static bool end_object(struct parser *parser, struct json *object)
+static int on_key(void *context, const unsigned char *text, size_t size)
 {
+	struct parser *parser = context;
+	size_t start;
+
+	parser->key = string_token(parser, text, size, &start);
+	return parser->key != NULL;
+}
+
+static int on_start(struct parser *parser, enum json_type type)
+{
+	size_t start = bracket(parser);
+	struct json *value;
+
+	if (parser->depth == JSON_DEPTH_MAX)
+		return fail(parser, start, "the document is nested too deeply");
+	value = add(parser, type, start);
+	if (!value)
+		return 0;
+	parser->open[parser->depth++] = (struct open){ .value = value };
+	return 1;
+}
+
+static int on_start_object(void *context)
+{
+	return on_start(context, JSON_OBJECT);
+}
+
+static int on_start_array(void *context)
+{
+	return on_start(context, JSON_ARRAY);
+}
+
+/* Closes the innermost object or array. */
+static int on_end(void *context)
+{
+	struct parser *parser = context;
+	struct json *value = parser->open[parser->depth - 1].value;
+
+	value->size = (uint32_t)(bracket(parser) + 1 - value->offset);
+	parser->depth--;
+	return 1;
+}
+
+static int on_end_object(void *context)
+{
+	struct parser *parser = context;
+	const struct json *object = parser->open[parser->depth - 1].value;
 	const struct json *twice = json_duplicate(parser->arena, object);
 
-	if (!twice)
-		return end(parser, object);
-	parser->key = twice->key;
-	refuse(parser, parser->text + twice->offset, "the member is there twice");
-	parser->err->code = CRL_DUPLICATE_MEMBER;
+	if (twice) {
+		parser->key = twice->key;
+		fail(parser, twice->offset, "the member is there twice");
+		parser->err->code = CRL_DUPLICATE_MEMBER;
+		return 0;
+	}
+	return on_end(parser);
+}
+
+static const yajl_callbacks callbacks = {
+	.yajl_null = on_null,
+	.yajl_boolean = on_bool,
+	.yajl_number = on_number,
+	.yajl_string = on_string,
+	.yajl_start_map = on_start_object,
+	.yajl_map_key = on_key,
+	.yajl_end_map = on_end_object,
+	.yajl_start_array = on_start_array,
+	.yajl_end_array = on_end,
+};
+
+/*
+ * yajl's memory comes from the arena: it does not look for a failed malloc(), and its error paths
+ * leak. The size stands in front, for realloc().
+ */
+#define HEAD 16
+
+static void *take(void *context, size_t size)
+{
+	char *memory = arena_alloc(context, size + HEAD);
+
+	memcpy(memory, &size, sizeof(size));
+	return memory + HEAD;
+}
+
+static void *retake(void *context, void *old, size_t size)
+{
+	char *memory = take(context, size);
+	size_t old_size;
+
+	if (!old)
+		return memory;
+	memcpy(&old_size, (char *)old - HEAD, sizeof(old_size));
+	return memcpy(memory, old, old_size < size ? old_size : size);
+}
+
+static void give_back(void *context, void *memory)
+{
+	(void)context;
+	(void)memory;
+}
+
+/* yajl's words, as they begin after the kind of error, and ours. */
+static const struct {
+	const char *theirs;
+	const char *ours;
+} syntax_errors[] = {
+	{ "premature EOF", "the document ends too early" },
+	{ "trailing garbage", "something follows the end of the document" },
+	{ "after array element", "expected ',' or ']' after the element" },
+	{ "after key and value", "expected ',' or '}' after the member" },
+	{ "object key and value", "expected ':' after the member's name" },
+	{ "invalid object key", "expected a member's name in double quotes" },
+	{ "unallowed token", "this does not belong here" },
+	{ "invalid bytes in UTF8", "a string is not valid UTF-8" },
+	{ "inside a string, '\\' occurs", "a string holds an unknown escape" },
+	{ "invalid character inside string", "a string holds a control character" },
+	{ "invalid (non-hex)", "a string holds an escape that is not \\u and four digits" },
+	{ "malformed number, a digit is required after the minus", "a digit must follow the sign" },
+	{ "malformed number, a digit is required after the decimal",
+	  "a digit must follow the decimal point" },
+	{ "malformed number, a digit is required after the exp",
+	  "a digit must follow the exponent" },
+	{ "probable comment", "comments are not JSON" },
+	{ "invalid string in json text", "expected true, false or null" },
+	{ "invalid char in json text", "this is not JSON" },
+};
+
+/* Says what yajl did not like, and where. */
+static void fail_syntax(struct parser *parser, size_t consumed)
+{
+	const char *theirs = (const char *)yajl_get_error(parser->yajl, 0, NULL, 0);
+	const char *words = strstr(theirs, ": ");
+	const char *ours = "this is not JSON";
+	size_t offset = consumed;
+
+	for (size_t i = 0; words && i < ARRAY_SIZE(syntax_errors); i++) {
+		if (!text_starts_with(words + 2, syntax_errors[i].theirs))
+			continue;
+		ours = syntax_errors[i].ours;
+		break;
+	}
+	/* A lexical error is about the next byte, or about the last one if it can start nothing; a
+	 * parse error is about the token that has just been read. */
+	if (words && text_starts_with(words + 2, "invalid char in"))
+		offset = consumed - 1;
+	if (text_starts_with(theirs, "parse error") && !strstr(theirs, "premature EOF")) {
+		offset = token_start(parser);
+		if (consumed > 0 && strchr(",:", parser->text[consumed - 1]))
+			offset = consumed - 1;
+	}
+	fail_at(parser, offset, false, ours);
+}
+
+/* yajl takes these for blanks, and in strings it has refused them. */
+static bool has_foreign_blank(struct parser *parser)
+{
+	static const char foreign[] = "\v\f";
+
+	for (size_t i = 0; foreign[i]; i++) {
+		const char *at = memchr(parser->text, foreign[i], parser->size);
+
+		if (!at)
+			continue;
+		fail_at(parser, (size_t)(at - parser->text), false, "this is not JSON");
+		return true;
+	}
 	return false;
 }
 
-static bool read_object(struct parser *parser)
+/* yajl takes a text that breaks off in a string or a word behind the value for whole. */
+static bool has_more(struct parser *parser, size_t end)
 {
-	struct json *object = begin(parser, JSON_OBJECT);
-
-	if (!object)
+	while (end < parser->size && memchr(" \t\r\n", parser->text[end], 4))
+		end++;
+	if (end == parser->size)
 		return false;
-	if (next(parser) == '}')
-		return end(parser, object);
-	for (;; parser->at++) {
-		if (!read_member(parser))
-			return false;
-		if (next(parser) == '}')
-			return end_object(parser, object);
-		if (next(parser) != ',')
-			return misplaced(parser, "expected ',' or '}' after the member");
-	}
+	fail_at(parser, end, false, "something follows the end of the document");
+	return true;
 }
 
-static bool read_value(struct parser *parser)
+/* Returns the root, or NULL with the error set. */
+static struct json *parse(struct parser *parser)
 {
-	switch (next(parser)) {
-	case '{':
-		return read_object(parser);
-	case '[':
-		return read_array(parser);
-	case '"':
-		return read_text(parser);
-	case '-':
-	case '0' ... '9':
-		return read_number(parser);
-	case 't':
-		return read_word(parser, JSON_BOOL, "true");
-	case 'f':
-		return read_word(parser, JSON_BOOL, "false");
-	case 'n':
-		return read_word(parser, JSON_NULL, "null");
-	default:
-		return misplaced(parser, "this does not belong here");
+	yajl_status status;
+	size_t end; /* of the value; a number at the end of the text is not known to be over yet */
+
+	if (parser->size > UINT32_MAX) {
+		fail(parser, 0, "the document is too large");
+		return NULL;
 	}
+	if (parser->size >= 3 && memcmp(parser->text, "\xef\xbb\xbf", 3) == 0) {
+		fail(parser, 0, "the document starts with a byte order mark");
+		return NULL;
+	}
+	status = yajl_parse(parser->yajl, (const unsigned char *)parser->text, parser->size);
+	if (status == yajl_status_error)
+		fail_syntax(parser, yajl_get_bytes_consumed(parser->yajl));
+	if (status != yajl_status_ok)
+		return NULL;
+	end = parser->root ? parser->offset : parser->size;
+	if (yajl_complete_parse(parser->yajl) == yajl_status_ok)
+		return has_more(parser, end) || has_foreign_blank(parser) ? NULL : parser->root;
+	/* yajl's count has started anew.  A callback may have failed here: "1" ends only now. */
+	if (parser->err->kind == ERROR_NONE)
+		fail_syntax(parser, parser->size);
+	return NULL;
 }
 
-static bool read_document(struct parser *parser)
+static bool is_ascii(const char *text, size_t size)
 {
-	size_t size = (size_t)(parser->end - parser->text);
+	uint64_t eight, bits = 0;
 
-	if (size > UINT32_MAX)
-		return refuse(parser, parser->text, "the document is too large");
-	if (size >= 3 && memcmp(parser->text, "\xef\xbb\xbf", 3) == 0)
-		return refuse(parser, parser->text, "the document starts with a byte order mark");
-	if (!read_value(parser))
-		return false;
-	next(parser);
-	return parser->at == parser->end ||
-	       fail(parser, parser->at, "something follows the end of the document");
+	for (; size >= sizeof(eight); text += sizeof(eight), size -= sizeof(eight)) {
+		memcpy(&eight, text, sizeof(eight));
+		bits |= eight;
+	}
+	for (; size > 0; text++, size--)
+		bits |= (unsigned char)*text;
+	return !(bits & 0x8080808080808080);
 }
 
 struct json *json_parse(struct arena *arena, const char *name, const char *text, size_t size,
 			struct error *err)
 {
+	yajl_alloc_funcs memory = {
+		.malloc = take,
+		.realloc = retake,
+		.free = give_back,
+		.ctx = arena,
+	};
 	struct parser parser = {
 		.arena = arena,
 		.err = err,
 		.text = text,
-		.at = text,
-		.end = text + size,
+		.size = size,
+		.ascii = is_ascii(text, size),
 	};
+	struct json *root;
 
 	*err = (struct error){ .kind = ERROR_NONE };
-	if (read_document(&parser))
-		return parser.root;
-	error_clean_text(err->file, sizeof(err->file), name);
-	return NULL;
+	parser.yajl = yajl_alloc(&callbacks, &memory, &parser);
+	/* check_string() is stricter. */
+	yajl_config(parser.yajl, yajl_dont_validate_strings, 1);
+
+	root = parse(&parser);
+	if (!root)
+		error_clean_text(err->file, sizeof(err->file), name);
+	return root;
 }
