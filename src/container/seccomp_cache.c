@@ -29,35 +29,40 @@ struct entry_head {
 
 static const char magic[8] = "creelbpf";
 
-/*
- * Everything that the filter depends on: our own way of reading and compiling, libseccomp's
- * version, and the profile as it is written.  Zeros behind it make whole words, so that the
- * instructions of an entry can be used where they lie.
- */
-static const char *make_key(struct arena *arena, const char *text, size_t text_size, size_t *size)
-{
-	const char *version = plan_seccomp_version(arena);
-	size_t version_size = strlen(version) + 1;
-	char *key;
+/* Everything that the filter depends on: our own way of reading and compiling with libseccomp's
+ * version, and the profile as it is written. */
+struct key {
+	const char *version;
+	size_t version_size; /* with its NUL */
+	const char *text;
+	size_t text_size;
+};
 
-	*size = (version_size + text_size + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1);
-	key = arena_alloc(arena, *size);
-	memcpy(key, version, version_size);
-	memcpy(key + version_size, text, text_size);
-	return key;
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
+static uint64_t digest(uint64_t hash, const char *data, size_t size)
+{
+	uint64_t word;
+
+	for (; size >= sizeof(word); data += sizeof(word), size -= sizeof(word)) {
+		memcpy(&word, data, sizeof(word));
+		hash = mix(hash, word);
+	}
+	word = 0;
+	memcpy(&word, data, size);
+	return mix(hash, word);
 }
 
 /* Says only where to look: what is found there is compared. */
-static const char *entry_name(struct arena *arena, const char *key, size_t size)
+static const char *entry_name(struct arena *arena, const struct key *key)
 {
-	uint64_t word, hash = 0;
+	uint64_t hash = digest(0, key->version, key->version_size);
 
-	for (size_t at = 0; at < size; at += sizeof(word)) {
-		memcpy(&word, key + at, sizeof(word));
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-		hash ^= hash >> 32;
-	}
-	return text_format(arena, "%016" PRIx64, hash);
+	return text_format(arena, "%016" PRIx64, digest(hash, key->text, key->text_size));
 }
 
 static bool is_ours_alone(int fd, struct stat *st)
@@ -85,9 +90,10 @@ static int open_cache(int root)
 	return cache < 0 ? -1 : open_directory(cache, CACHE_SECCOMP);
 }
 
-static bool load(struct arena *arena, int cache, const char *name, const char *key, size_t key_size,
+static bool load(struct arena *arena, int cache, const char *name, const struct key *key,
 		 struct plan_seccomp *plan)
 {
+	size_t key_size = key->version_size + key->text_size;
 	struct entry_head head;
 	struct stat st;
 	size_t size;
@@ -104,10 +110,12 @@ static bool load(struct arena *arena, int cache, const char *name, const char *k
 	memcpy(&head, entry, sizeof(head));
 	if (memcmp(head.magic, magic, sizeof(magic)) != 0 || head.key_size != key_size ||
 	    size != sizeof(head) + key_size + head.instructions * sizeof(struct sock_filter) ||
-	    memcmp(entry + sizeof(head), key, key_size) != 0)
+	    memcmp(entry + sizeof(head), key->version, key->version_size) != 0 ||
+	    memcmp(entry + sizeof(head) + key->version_size, key->text, key->text_size) != 0)
 		return false;
 	plan->program = (struct seccomp_program){
-		.filter = (struct sock_filter *)(entry + sizeof(head) + key_size),
+		.filter = arena_copy(arena, entry + sizeof(head) + key_size,
+				     head.instructions * sizeof(struct sock_filter)),
 		.length = head.instructions,
 		.flags = head.flags,
 		.notify = head.notify,
@@ -115,9 +123,10 @@ static bool load(struct arena *arena, int cache, const char *name, const char *k
 	return true;
 }
 
-static void store(struct arena *arena, int cache, const char *name, const char *key,
-		  size_t key_size, const struct plan_seccomp *plan)
+static void store(struct arena *arena, int cache, const char *name, const struct key *key,
+		  const struct plan_seccomp *plan)
 {
+	size_t key_size = key->version_size + key->text_size;
 	size_t code_size = plan->program.length * sizeof(struct sock_filter);
 	size_t size = sizeof(struct entry_head) + key_size + code_size;
 	char *entry = arena_alloc(arena, size);
@@ -131,7 +140,8 @@ static void store(struct arena *arena, int cache, const char *name, const char *
 
 	memcpy(head.magic, magic, sizeof(magic));
 	memcpy(entry, &head, sizeof(head));
-	memcpy(entry + sizeof(head), key, key_size);
+	memcpy(entry + sizeof(head), key->version, key->version_size);
+	memcpy(entry + sizeof(head) + key->version_size, key->text, key->text_size);
 	memcpy(entry + sizeof(head) + key_size, plan->program.filter, code_size);
 	if (file_replace(cache, name, entry, size, 0600, false, &err) < 0)
 		error_ignore(&err, "the next start compiles the filter again");
@@ -140,13 +150,13 @@ static void store(struct arena *arena, int cache, const char *name, const char *
 int seccomp_cache_get(struct arena *arena, int root, const struct oci_seccomp *seccomp,
 		      const char *text, size_t size, struct plan_seccomp *plan, struct error *err)
 {
-	size_t key_size;
-	const char *key = make_key(arena, text, size, &key_size);
-	const char *name = entry_name(arena, key, key_size);
+	const char *version = plan_seccomp_version(arena);
+	const struct key key = { version, strlen(version) + 1, text, size };
+	const char *name = entry_name(arena, &key);
 	auto_fd cache = open_cache(root);
 
 	*plan = (struct plan_seccomp){ 0 };
-	if (cache >= 0 && load(arena, cache, name, key, key_size, plan)) {
+	if (cache >= 0 && load(arena, cache, name, &key, plan)) {
 		plan->listener_path = plan->program.notify ? seccomp->listener_path : NULL;
 		plan->listener_metadata = seccomp->listener_metadata;
 		return 0;
@@ -154,6 +164,6 @@ int seccomp_cache_get(struct arena *arena, int root, const struct oci_seccomp *s
 	if (plan_seccomp(arena, seccomp, "/linux/seccomp", plan, err) < 0)
 		return -1;
 	if (cache >= 0 && plan->program.length > 0)
-		store(arena, cache, name, key, key_size, plan);
+		store(arena, cache, name, &key, plan);
 	return 0;
 }
