@@ -17,7 +17,7 @@
 
 /* Changes, as creel's own version does, with every change of what oci_seccomp.c and this room make
  * of the same text: caches are keyed by both. */
-#define COMPILER_VERSION 2
+#define COMPILER_VERSION 3
 
 static const unsigned int flag_bits[] = {
 	[OCI_SECCOMP_FLAG_TSYNC] = SECCOMP_FILTER_FLAG_TSYNC,

@@ -1,6 +1,6 @@
 /*
- * Assembles a filter: architecture first, then a binary search over the ranges of numbers, then the
- * conditions.
+ * Assembles a filter: architecture first, then a binary search over stretches of numbers, then the
+ * exceptions in them, then the conditions.
  *
  * The program is written from its end to its beginning: the jumps of classic BPF only go forward,
  * so every target exists when its jump is written.
@@ -16,6 +16,9 @@
 
 #define JUMP_MAX    255 /* conditional jumps have 8 bits */
 #define ANSWERS_MAX 16
+
+/* More would save little, and make the way of a call longer. */
+#define EXCEPTIONS_MAX 3
 
 #define LOAD		(BPF_LD | BPF_W | BPF_ABS)
 #define JUMP_EQUAL	(BPF_JMP | BPF_JEQ | BPF_K)
@@ -165,25 +168,63 @@ static size_t put_range(struct assembler *out, const struct filter_range *range)
 	return start;
 }
 
-static size_t put_search(struct assembler *out, const struct filter_range *ranges, size_t n)
+/*
+ * How many of the N ranges one stretch takes: an answer, and in it up to EXCEPTIONS_MAX single
+ * numbers with another one.  Allowed calls are many, with such holes: asking for a hole is one
+ * jump, where the search needs one for each end of it.
+ */
+static size_t stretch(const struct filter_range *ranges, size_t n)
+{
+	size_t taken = 1;
+
+	while (taken + 1 < n && taken < EXCEPTIONS_MAX * 2 && ranges[0].n == 0 &&
+	       ranges[taken + 1].n == 0 && ranges[taken + 1].action == ranges[0].action &&
+	       ranges[taken + 1].first == ranges[taken].first + 1)
+		taken += 2;
+	return taken;
+}
+
+static size_t put_stretch(struct assembler *out, const struct filter_range *ranges, size_t n)
+{
+	size_t start = put_range(out, ranges);
+
+	for (size_t i = n; i > 1; i -= 2) {
+		const struct filter_range *exception = &ranges[i - 2];
+
+		start =
+		    put_jump(out, JUMP_EQUAL, exception->first, put_range(out, exception), start);
+	}
+	return start;
+}
+
+/* STARTS are the numbers of the ranges where N stretches begin, and the last one ends. */
+static size_t put_search(struct assembler *out, const struct filter_range *ranges,
+			 const size_t *starts, size_t n)
 {
 	size_t middle = n / 2;
 	size_t above;
 	size_t below;
 
 	if (n == 1)
-		return put_range(out, ranges);
-	above = put_search(out, ranges + middle, n - middle);
-	below = put_search(out, ranges, middle);
-	return put_jump(out, JUMP_MORE_EQUAL, ranges[middle].first, above, below);
+		return put_stretch(out, ranges + starts[0], starts[1] - starts[0]);
+	above = put_search(out, ranges, starts + middle, n - middle);
+	below = put_search(out, ranges, starts, middle);
+	return put_jump(out, JUMP_MORE_EQUAL, ranges[starts[middle]].first, above, below);
 }
 
 /* The search begins where the jump before it falls through to, so it ends in a jump of its own: its
  * root. */
-static size_t put_arch(struct assembler *out, const struct filter_arch *arch, size_t next)
+static size_t put_arch(struct arena *arena, struct assembler *out, const struct filter_arch *arch,
+		       size_t next)
 {
-	size_t root = put_search(out, arch->ranges, arch->n);
+	size_t *starts = arena_array(arena, arch->n + 1, sizeof(*starts));
+	size_t n = 0;
+	size_t root;
 
+	for (size_t i = 0; i < arch->n; i += stretch(arch->ranges + i, arch->n - i))
+		starts[n++] = i;
+	starts[n] = arch->n;
+	root = put_search(out, arch->ranges, starts, n);
 	/* A filter with one answer has no root: its return may lie anywhere. */
 	if (root != out->n)
 		put(out, BPF_JMP | BPF_JA, (uint32_t)(out->n - root), 0, 0);
@@ -202,7 +243,7 @@ int plan_seccomp_program(struct arena *arena, const struct filter_arch *archs, s
 	 * let through. */
 	next = put_return(&out, SECCOMP_RET_KILL_THREAD);
 	for (size_t i = n; i-- > 0;)
-		next = put_arch(&out, &archs[i], next);
+		next = put_arch(arena, &out, &archs[i], next);
 	put_load(&out, offsetof(struct seccomp_data, arch));
 	if (out.full)
 		return -1;
