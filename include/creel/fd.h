@@ -19,6 +19,9 @@ void fd_close(int *fd);
 void fd_leave(int *fd);
 #define auto_left_fd cleanup_with(fd_leave) int
 
+/* fd_close() of all N, neighbours with one call. */
+void fd_close_all(int *const *fds, size_t n);
+
 /* Hands the descriptor on: returns *FD and sets it to -1. */
 int take_fd(int *fd) must_check;
 

@@ -21,6 +21,9 @@ struct error;
  */
 char *file_read(struct arena *arena, int dir, const char *name, size_t max, size_t *size,
 		struct error *err) must_check;
+/* The same of a regular file that is open, and had SIZE_NOW bytes a moment ago: one read(2). */
+char *file_read_open(struct arena *arena, int fd, size_t size_now, size_t max, size_t *size,
+		     struct error *err) must_check;
 /* Reads what an open descriptor has left, up to MAX bytes (standard input, a pipe, /proc and /sys
  * files). */
 char *file_read_fd(struct arena *arena, int fd, size_t max, size_t *size,

@@ -14,14 +14,14 @@ struct monitor {
 	    *notify; /* what the container tells its service manager is relayed; or NULL */
 	int pidfd;   /* of the process; our child */
 	int console; /* the pty's master, or -1: then only signals are forwarded */
-	int signals; /* signalfd of monitor_block_signals() */
+	int signals; /* monitor_run()'s own */
 	int procfs;
 };
 
 /*
- * Blocks all signals that will be forwarded, before the process is made, so that none is lost;
- * returns a signalfd.  SIGTTIN and SIGTTOU stay as they are: reading our terminal from the
- * background stops us, as it stops every job of a shell.
+ * Blocks all signals that will be forwarded, before the process is made, so that none is lost
+ * until monitor_run() takes them.  SIGTTIN and SIGTTOU stay as they are: reading our terminal from
+ * the background stops us, as it stops every job of a shell.
  */
 int monitor_block_signals(struct error *err) must_check;
 

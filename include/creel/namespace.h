@@ -25,7 +25,7 @@ const struct namespace_row *namespace_of(uint64_t flag);
 /* Opens PATH, which must be a namespace of the kind FLAG (nsfs and NS_GET_NSTYPE are checked). */
 int namespace_open(const char *path, uint64_t flag, struct error *err) must_check;
 
-/* Opens the one of kind FLAG that we are in; checked in the same way. */
+/* Opens the one of kind FLAG that we are in, of a verified procfs. */
 int namespace_open_own(int procfs, uint64_t flag, struct error *err) must_check;
 
 /*

@@ -116,6 +116,26 @@ int fd_close_others(int first, int *keep, size_t n, struct error *err)
 	return close_from_to(next, UINT_MAX, err);
 }
 
+void fd_close_all(int *const *fds, size_t n)
+{
+	int numbers[16];
+	size_t open = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (*fds[i] >= 0 && open < ARRAY_SIZE(numbers))
+			numbers[open++] = take_fd(fds[i]);
+		fd_close(fds[i]);
+	}
+	qsort(numbers, open, sizeof(*numbers), compare);
+	for (size_t i = 0, end; i < open; i = end) {
+		for (end = i + 1; end < open && numbers[end] <= numbers[end - 1] + 1; end++)
+			continue;
+		if (syscall(SYS_close_range, numbers[i], numbers[end - 1], 0) < 0)
+			for (; i < end; i++)
+				close(numbers[i]);
+	}
+}
+
 int fd_keep_on_exec(int fd, struct error *err)
 {
 	if (fcntl(fd, F_SETFD, 0) < 0)

@@ -71,6 +71,12 @@ char *file_read_fd(struct arena *arena, int fd, size_t max, size_t *size, struct
 	return read_rest(arena, fd, max < UNKNOWN_SIZE ? max : UNKNOWN_SIZE, false, max, size, err);
 }
 
+char *file_read_open(struct arena *arena, int fd, size_t size_now, size_t max, size_t *size,
+		     struct error *err)
+{
+	return read_rest(arena, fd, size_now, size_now > 0, max, size, err);
+}
+
 char *file_read(struct arena *arena, int dir, const char *name, size_t max, size_t *size,
 		struct error *err)
 {
@@ -95,7 +101,7 @@ char *file_read(struct arena *arena, int dir, const char *name, size_t max, size
 		error_config_at(err, NULL, "%s is larger than %zu bytes", name, max);
 		return NULL;
 	}
-	text = read_rest(arena, fd, (size_t)st.st_size, st.st_size > 0, max, size, err);
+	text = file_read_open(arena, fd, (size_t)st.st_size, max, size, err);
 	if (!text)
 		error_while(err, "%s", name);
 	return text;

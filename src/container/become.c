@@ -114,11 +114,23 @@ static bool is_null_device(const struct statx *status)
 	       status->stx_rdev_minor == 3;
 }
 
+static int replace_stream(int fd, int stream, struct error *err)
+{
+	if (dup3(fd, stream, 0) < 0)
+		return error_system(err, errno, "cannot replace standard stream %d", stream);
+	return 0;
+}
+
 /* The host's null device would be a device node from outside; the container's own may be a trap
  * (CVE-2026-88265). */
-static int reopen_null(struct become *become, int stream, struct error *err)
+static int reopen_null(struct become *become, int stream, int *null, struct error *err)
 {
 	struct statx status;
+
+	/* What was good for one stream is good for the next. */
+	if (*null >= 0)
+		return replace_stream(*null, stream, err);
+
 	/* What an image has there must not be opened before it is known: to open a device is to do
 	 * something with it. */
 	auto_left_fd node = inroot_try(become->root, "dev/null", O_PATH);
@@ -128,13 +140,8 @@ static int reopen_null(struct become *become, int stream, struct error *err)
 		return 0; /* The one that we have is certainly /dev/null; a container without one
 			     keeps it. */
 
-	auto_left_fd null = procfs_reopen(become->procfs, node, O_RDWR);
-
-	if (null < 0)
-		return 0;
-	if (dup3(null, stream, 0) < 0)
-		return error_system(err, errno, "cannot replace standard stream %d", stream);
-	return 0;
+	*null = procfs_reopen(become->procfs, node, O_RDWR);
+	return *null < 0 ? 0 : replace_stream(*null, stream, err);
 }
 
 int become_prepare_streams(struct become *become, struct error *err)
@@ -144,6 +151,8 @@ int become_prepare_streams(struct become *become, struct error *err)
 			   ? -1
 			   : terminal_take(become->terminal, become->process->uid, err);
 
+	auto_left_fd null = -1;
+
 	for (int stream = 0; stream < 3; stream++) {
 		struct statx status;
 
@@ -152,7 +161,7 @@ int become_prepare_streams(struct become *become, struct error *err)
 		else if (statx(stream, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status) < 0)
 			continue;
 		if (is_null_device(&status)) {
-			if (reopen_null(become, stream, err) < 0)
+			if (reopen_null(become, stream, &null, err) < 0)
 				return -1;
 		} else if (S_ISFIFO(status.stx_mode) || S_ISSOCK(status.stx_mode)) {
 			/* So that the user can open /dev/stdout again; never a file or device of

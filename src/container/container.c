@@ -198,19 +198,14 @@ static int lock(const struct runtime *runtime, int dir, enum container_lock kind
 }
 
 /* A delete may have removed the directory while we waited for its lock, and a create made a new
- * one: 1 no, 0 yes. */
-static int is_still(int root, const char *id, int dir, struct error *err)
+ * one: 1 no, 0 yes.  It is never renamed, and one that was removed has no links. */
+static int is_still(const char *id, int dir, struct error *err)
 {
-	struct stat ours, named;
+	struct stat st;
 
-	if (fstat(dir, &ours) < 0)
+	if (fstat(dir, &st) < 0)
 		return error_system(err, errno, "cannot examine the state directory of %s", id);
-	if (fstatat(root, id, &named, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT
-			   ? 0
-			   : error_system(err, errno, "cannot examine the state directory of %s",
-					  id);
-	return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	return st.st_nlink > 0;
 }
 
 static int does_not_exist(struct error *err, const char *id)
@@ -253,7 +248,7 @@ int container_make(struct runtime *runtime, const char *id, struct container *co
 	}
 	int still = lock(runtime, container->dir, CONTAINER_EXCLUSIVE, id, err) < 0
 			? -1
-			: is_still(runtime->root, id, container->dir, err);
+			: is_still(id, container->dir, err);
 
 	if (still > 0)
 		return 0;
@@ -277,7 +272,7 @@ static void take_remains(struct runtime *runtime, struct container *container)
  * Without a lock, and without a state to be read: whether a delete is at its last files, or was
  * faster.  What a killed one has left is a container still, so that another one finds it.
  */
-static bool is_being_removed(struct runtime *runtime, const struct container *container)
+static bool is_being_removed(const struct container *container)
 {
 	struct error err = { 0 };
 	struct stat st;
@@ -287,7 +282,7 @@ static bool is_being_removed(struct runtime *runtime, const struct container *co
 	if (flock(container->dir, LOCK_SH | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK;
 	flock(container->dir, LOCK_UN);
-	switch (is_still(runtime->root, container->id, container->dir, &err)) {
+	switch (is_still(container->id, container->dir, &err)) {
 	case 0:
 		return true;
 	case 1:
@@ -308,7 +303,7 @@ static int read_state(struct runtime *runtime, enum container_lock kind,
 			*err = missing;
 			return -1;
 		}
-		if (kind == CONTAINER_NO_LOCK && is_being_removed(runtime, container))
+		if (kind == CONTAINER_NO_LOCK && is_being_removed(container))
 			return does_not_exist(err, container->id);
 		/* Its create died before the first write. */
 		error_ignore(&missing, "a half-made container has no state yet");
@@ -346,7 +341,7 @@ static int open_directory(struct runtime *runtime, const char *id, enum containe
 			return -1;
 		}
 
-		int still = is_still(runtime->root, id, container->dir, err);
+		int still = is_still(id, container->dir, err);
 
 		if (still > 0)
 			return 0;
@@ -386,7 +381,7 @@ int container_lock_again(struct runtime *runtime, const struct container *contai
 {
 	if (lock(runtime, container->dir, CONTAINER_EXCLUSIVE, container->id, err) < 0)
 		return -1;
-	return is_still(runtime->root, container->id, container->dir, err);
+	return is_still(container->id, container->dir, err);
 }
 
 void container_close(struct container *container)

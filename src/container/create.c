@@ -549,12 +549,11 @@ void create_from_state(struct create *create, struct runtime *runtime, struct co
  * host stays open. */
 void create_close_in_child(struct create *create)
 {
-	fd_close(&create->runtime->clone);
-	fd_close(&create->channel);
-	fd_close(&create->container.dir);
-	fd_close(&create->cgroup.fd);
-	fd_close(&create->runtime->root);
-	fd_close(&create->runtime->cgroup_root);
+	struct runtime *runtime = create->runtime;
+	int *const fds[] = { &runtime->clone, &create->channel,	  &create->container.dir,
+			     &runtime->root,  &create->cgroup.fd, &runtime->cgroup_root };
+
+	fd_close_all(fds, ARRAY_SIZE(fds));
 }
 
 /* The command ends now, and all that is open with it. */

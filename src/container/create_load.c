@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <creel/error.h>
@@ -19,9 +21,10 @@
 
 #define CONFIG_NAME "config.json"
 
-static int read_config(struct create *create, const char *name, struct error *err)
+static int read_config(struct create *create, int opened, const char *name, struct error *err)
 {
-	auto_fd dir = open(create->plan.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd dir =
+	    opened >= 0 ? opened : open(create->plan.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0)
 		return error_coded(
@@ -38,6 +41,28 @@ static int read_config(struct create *create, const char *name, struct error *er
 			"makes an example");
 	return error_while(err, "JSON specification file %s not found in the bundle %s", name,
 			   create->plan.bundle);
+}
+
+/* Whether PATH is absolute and names each directory once. */
+static bool is_plain(const char *path)
+{
+	for (const char *p = path;; p += strcspn(p, "/")) {
+		if (*p == '\0')
+			return p != path;
+		if (*p++ != '/' || *p == '/' || *p == '\0' || (p[0] == '.' && strchr("./", p[1])))
+			return false;
+	}
+}
+
+/* Opens the bundle whose path is what realpath(3) would make of it: engines pass such a one. */
+static int open_real(const char *path)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS,
+	};
+
+	return is_plain(path) ? (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)) : -1;
 }
 
 /* The bundle is stored in the state and used from other directories, so it must be absolute. */
@@ -109,10 +134,14 @@ int create_read_text(struct create *create, struct runtime *runtime,
 	/* The id becomes a part of paths. */
 	if (container_check_id(options->id, err) < 0)
 		return -1;
-	create->plan.bundle = absolute(runtime->arena, options->bundle, err);
+
+	int bundle = open_real(options->bundle);
+
+	create->plan.bundle = bundle >= 0 ? arena_strdup(runtime->arena, options->bundle)
+					  : absolute(runtime->arena, options->bundle, err);
 	if (!create->plan.bundle)
 		return -1;
-	return read_config(create, name_of_config(options), err);
+	return read_config(create, bundle, name_of_config(options), err);
 }
 
 int create_read_config(struct create *create, struct runtime *runtime,

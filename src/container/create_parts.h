@@ -44,7 +44,7 @@ struct notify;
 /* The end of `run`, and of `restore`: returns when the container is left to itself; watches it to
  * its end, without the lock; deletes what has ended. */
 int run_leave(struct create *create, const struct notify *notify, struct error *err);
-int run_watch(struct create *create, const struct notify *notify, int signals, int *exit_code,
+int run_watch(struct create *create, const struct notify *notify, int *exit_code,
 	      struct error *err);
 int run_end(struct create *create, struct error *err);
 

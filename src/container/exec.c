@@ -254,7 +254,7 @@ static int not_born(struct error *err)
 }
 
 /* S is not in the pid namespace yet, so the end of that does not end it: and while the container is
- * paused nothing does. */
+ * paused nothing does.  1: the message is there. */
 static int wait_for_birth(struct exec *exec, struct error *err)
 {
 	struct pollfd fds[] = {
@@ -270,19 +270,22 @@ static int wait_for_birth(struct exec *exec, struct error *err)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_system(err, errno, "cannot wait for the process in the container");
-	return n == 0 || fds[0].revents || *exec->born > 0 ? 0 : not_born(err);
+	if (fds[0].revents)
+		return 1;
+	return n == 0 || *exec->born > 0 ? 0 : not_born(err);
 }
 
 static int receive(struct exec *exec, struct message *message, struct error *err)
 {
 	for (;;) {
 		auto_fd fd = -1;
-		int got = wait_for_birth(exec, err);
+		int there = wait_for_birth(exec, err);
+		int got = there < 0 ? -1
+				    : message_receive(exec->channel, message, &fd,
+						      there ? -1 : patience(exec), err);
 
-		if (got < 0)
+		if (there < 0)
 			return -1;
-		got = message_receive(exec->channel, message, &fd, patience(exec), err);
-
 		if (got < 0)
 			return process_blame(exec->runtime->procfs,
 					     *exec->born > 0 ? *exec->born : exec->stage, err);
@@ -454,12 +457,12 @@ static int spawn_stage(struct exec *exec, struct error *err)
 	if (pid < 0)
 		return -1;
 	if (pid == 0) {
-		fd_close(&exec->runtime->clone);
+		struct runtime *runtime = exec->runtime;
 		/* The lock belongs to the open file: a child that kept it would hold it. */
-		fd_close(&exec->channel);
-		container_close(&exec->container);
-		fd_close(&exec->runtime->root);
-		fd_close(&exec->runtime->cgroup_root);
+		int *const fds[] = { &runtime->clone, &exec->channel, &exec->container.dir,
+				     &runtime->root,  &exec->cgroup,  &runtime->cgroup_root };
+
+		fd_close_all(fds, ARRAY_SIZE(fds));
 		stage(exec);
 	}
 	exec->stage = pid;
@@ -512,7 +515,7 @@ static void end_process(struct exec *exec)
 		unlink(exec->options->pid_file);
 }
 
-static int run(struct exec *exec, int signals, int *exit_code, struct error *err)
+static int run(struct exec *exec, int *exit_code, struct error *err)
 {
 	const char *cgroup = exec->container.state.cgroup;
 	struct monitor monitor;
@@ -537,7 +540,6 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	monitor = (struct monitor){
 		.pidfd = exec->pidfd,
 		.console = exec->console,
-		.signals = signals,
 		.procfs = exec->runtime->procfs,
 	};
 	if (monitor_run(&monitor, exit_code, err) < 0) {
@@ -547,19 +549,6 @@ static int run(struct exec *exec, int signals, int *exit_code, struct error *err
 	}
 	oom_warn(exec->runtime, cgroup, &mark, *exit_code);
 	return 0;
-}
-
-static void close_all(struct exec *exec)
-{
-	fd_close(&exec->init_fd);
-	fd_close(&exec->root);
-	fd_close(&exec->cgroup);
-	fd_close(&exec->channel);
-	fd_close(&exec->peer);
-	fd_close(&exec->stage_fd);
-	fd_close(&exec->pidfd);
-	fd_close(&exec->console);
-	container_close(&exec->container);
 }
 
 int verb_exec(struct runtime *runtime, const struct exec_options *options, int *exit_code,
@@ -578,19 +567,15 @@ int verb_exec(struct runtime *runtime, const struct exec_options *options, int *
 		.pidfd = -1,
 		.console = -1,
 	};
-	auto_fd signals = -1;
 	int result = -1;
 
 	/* Engines read 255 as "exec itself failed". */
 	*exit_code = 255;
-	if (!options->detach) {
-		signals = monitor_block_signals(err);
-		if (signals < 0)
-			return -1;
-	}
+	if (!options->detach && monitor_block_signals(err) < 0)
+		return -1;
 	if (exec_load(&exec, err) == 0)
-		result = run(&exec, signals, exit_code, err);
+		result = run(&exec, exit_code, err);
 	exec_locate_error(&exec, err);
-	close_all(&exec);
+	/* The command ends now, and all that is open with it. */
 	return result;
 }

@@ -94,6 +94,9 @@ static int become_root(struct init *init, struct error *err)
 
 static int raise_loopback(struct init *init, struct error *err)
 {
+	/* Who makes the namespace for us does that as well, before it lets us go on. */
+	if (create_late_flags(init->create) & CLONE_NEWNET)
+		return 0;
 	return makes(init, CLONE_NEWNET) ? netdev_loopback_up(err) : 0;
 }
 

@@ -44,33 +44,36 @@ struct relay {
 	char *buffer;	  /* of RELAY_SIZE bytes */
 };
 
+static void watched(sigset_t *set)
+{
+	sigfillset(set);
+	/* Those that mean a bug of our own, and those that cannot be blocked, stay as they are. */
+	sigdelset(set, SIGSEGV);
+	sigdelset(set, SIGBUS);
+	sigdelset(set, SIGFPE);
+	sigdelset(set, SIGILL);
+	sigdelset(set, SIGABRT);
+	sigdelset(set, SIGTRAP);
+	sigdelset(set, SIGTTIN);
+	sigdelset(set, SIGTTOU);
+	/* The pidfd says it too, of the one child that counts. */
+	sigdelset(set, SIGCHLD);
+}
+
 int monitor_block_signals(struct error *err)
 {
 	sigset_t set;
-	int fd;
 
-	sigfillset(&set);
-	/* Those that mean a bug of our own, and those that cannot be blocked, stay as they are. */
-	sigdelset(&set, SIGSEGV);
-	sigdelset(&set, SIGBUS);
-	sigdelset(&set, SIGFPE);
-	sigdelset(&set, SIGILL);
-	sigdelset(&set, SIGABRT);
-	sigdelset(&set, SIGTRAP);
-	sigdelset(&set, SIGTTIN);
-	sigdelset(&set, SIGTTOU);
+	watched(&set);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return error_system(err, errno, "cannot block signals");
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		return error_system(err, errno, "cannot make a descriptor for signals");
-	return fd;
+	return 0;
 }
 
 /* All but those that are about us or our terminal. */
 static bool is_forwarded(int signal)
 {
-	return signal != SIGCHLD && signal != SIGWINCH && signal != SIGURG && signal != SIGPIPE;
+	return signal != SIGWINCH && signal != SIGURG && signal != SIGPIPE;
 }
 
 /* The first of our standard streams that is a terminal, or -1. */
@@ -387,10 +390,15 @@ static int watch_terminal(struct monitor *monitor, struct error *err)
 
 int monitor_run(struct monitor *monitor, int *exit_code, struct error *err)
 {
-	int status = 0;
-	int result =
-	    monitor->console >= 0 ? watch_terminal(monitor, err) : watch_plain(monitor, err);
+	int status = 0, result;
+	sigset_t set;
 
+	watched(&set);
+	/* The command ends with the process, and this with the command. */
+	monitor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (monitor->signals < 0)
+		return error_system(err, errno, "cannot make a descriptor for signals");
+	result = monitor->console >= 0 ? watch_terminal(monitor, err) : watch_plain(monitor, err);
 	if (result < 0 || process_wait(monitor->pidfd, -1, &status, err) < 0)
 		return -1;
 	*exit_code = process_exit_code(status);

@@ -11,6 +11,7 @@
 #include <creel/error.h>
 #include <creel/fd.h>
 #include <creel/namespace.h>
+#include <creel/netdev.h>
 
 #include "create_parts.h"
 
@@ -32,41 +33,44 @@ static bool is_late(const struct create *create)
 	return create_late_flags(create) & CLONE_NEWNET;
 }
 
-/* Between the two P is in the container's: whatever goes wrong, it must not go on there. */
-static int make_and_return(int procfs, int ours, struct error *err)
+/* I can have it at once; what is in it is only for what runs later. */
+static int hand_over(struct create *create, struct error *err)
+{
+	auto_fd made = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
+
+	if (made < 0)
+		return create_explain_namespace(create, CLONE_NEWNET, err);
+	if (message_pass(create->channel, MESSAGE_NETWORK, made, err) < 0)
+		return -1;
+	return netdev_loopback_up(err);
+}
+
+/* In between P is in the container's: whatever goes wrong, it must not go on there. */
+static int make_and_return(struct create *create, int ours, struct error *err)
 {
 	const uint64_t flag = CLONE_NEWNET;
 	struct error lost = { 0 };
 
 	if (namespace_unshare(CLONE_NEWNET, err) < 0)
-		return -1;
+		return create_explain_namespace(create, CLONE_NEWNET, err);
 
-	auto_fd made = namespace_open_own(procfs, CLONE_NEWNET, err);
+	int result = hand_over(create, err);
 
 	if (namespace_join(&ours, &flag, 1, &lost) < 0) {
 		*err = lost;
 		return error_while(err, "cannot leave the container's network namespace");
 	}
-	return take_fd(&made);
+	return result;
 }
 
 int create_make_network(struct create *create, struct error *err)
 {
-	int procfs = create->runtime->procfs;
-
 	if (!is_late(create))
 		return 0;
 
-	auto_fd ours = namespace_open_own(procfs, CLONE_NEWNET, err);
+	auto_fd ours = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
 
-	if (ours < 0)
-		return -1;
-
-	auto_fd made = make_and_return(procfs, ours, err);
-
-	if (made < 0)
-		return create_explain_namespace(create, CLONE_NEWNET, err);
-	return message_pass(create->channel, MESSAGE_NETWORK, made, err);
+	return ours < 0 ? -1 : make_and_return(create, ours, err);
 }
 
 int create_join_network(const struct create *create, int channel, struct error *err)

@@ -62,7 +62,8 @@ int become_find_home(struct become *become, struct error *err)
 	if (file >= 0 && fstat(file, &st) < 0)
 		return error_system(err, errno, "cannot examine the container's /etc/passwd");
 	if (file >= 0 && S_ISREG(st.st_mode) && (size_t)st.st_size <= PASSWD_MAX) {
-		char *passwd = file_read_fd(become->arena, file, PASSWD_MAX, NULL, err);
+		char *passwd =
+		    file_read_open(become->arena, file, (size_t)st.st_size, PASSWD_MAX, NULL, err);
 
 		/* A dying disk must not give the program another home than it had yesterday. */
 		if (!passwd)
@@ -146,16 +147,19 @@ static void why_not(const char *path, struct refusal *refusal)
 		refuse(refusal, errno == ELOOP ? EACCES : errno,
 		       errno == ENOENT || errno == ENOTDIR ? CRL_PROGRAM_MISSING
 							   : CRL_PROGRAM_NOT_EXECUTABLE);
-	else if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+	else if (fstat(fd, &st) < 0)
 		refuse(refusal, errno, CRL_PROGRAM_NOT_EXECUTABLE);
 	else if (S_ISDIR(st.st_mode))
 		refuse(refusal, EISDIR, CRL_PROGRAM_DIRECTORY);
-	else if (!S_ISREG(st.st_mode) || fs.f_type == PROC_SUPER_MAGIC)
+	else if (!S_ISREG(st.st_mode))
 		refuse(refusal, EACCES, CRL_PROGRAM_NOT_EXECUTABLE);
-	else if (fs.f_flags & ST_NOEXEC)
-		refuse(refusal, EACCES, CRL_NOEXEC_MOUNT);
+	/* The kernel's answer counts noexec mounts in, and files of procfs are never executable. */
 	else if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
-		refuse(refusal, errno, CRL_PROGRAM_NOT_EXECUTABLE);
+		refuse(refusal, errno,
+		       errno == EACCES && fstatfs(fd, &fs) == 0 && fs.f_type != PROC_SUPER_MAGIC &&
+			       (fs.f_flags & ST_NOEXEC)
+			   ? CRL_NOEXEC_MOUNT
+			   : CRL_PROGRAM_NOT_EXECUTABLE);
 	if (refusal->code == CRL_NOEXEC_MOUNT)
 		find_mount(path, refusal->mount, sizeof(refusal->mount));
 }

@@ -274,7 +274,7 @@ static int check_plan(const struct plan *plan, struct error *err)
 	return checkpoint_check_joins(plan, err);
 }
 
-static int finish(struct restore *restore, int signals, int *exit_code, struct error *err)
+static int finish(struct restore *restore, int *exit_code, struct error *err)
 {
 	struct create *create = &restore->create;
 	const char *cgroup = create->container.state.cgroup;
@@ -288,7 +288,7 @@ static int finish(struct restore *restore, int signals, int *exit_code, struct e
 	if (create->options->detach)
 		return run_leave(create, &notify, err);
 	oom_mark(create->runtime, cgroup, &mark);
-	if (run_watch(create, &notify, signals, exit_code, err) < 0) {
+	if (run_watch(create, &notify, exit_code, err) < 0) {
 		if (run_end(create, &trouble) < 0)
 			error_ignore(&trouble, "the error that stopped the watching matters more");
 		return -1;
@@ -318,14 +318,10 @@ static int restore_once(struct runtime *runtime, const struct restore_options *o
 		.program = program,
 	};
 	struct create *create = &restore.create;
-	auto_fd signals = -1;
 	int result;
 
-	if (!options->create.detach) {
-		signals = monitor_block_signals(err);
-		if (signals < 0)
-			return -1;
-	}
+	if (!options->create.detach && monitor_block_signals(err) < 0)
+		return -1;
 	result = create_load(create, runtime, &options->create, err);
 	create->restores = true;
 	if (result == 0)
@@ -337,7 +333,7 @@ static int restore_once(struct runtime *runtime, const struct restore_options *o
 			log_debug("criu was too early for its images: once more");
 	}
 	if (result == 0)
-		result = finish(&restore, signals, exit_code, err);
+		result = finish(&restore, exit_code, err);
 	criu_close(&restore.criu);
 	criu_place_close(&restore.place);
 	for (size_t i = 0; i < restore.keep_n; i++)

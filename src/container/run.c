@@ -53,14 +53,12 @@ static int start_now(struct create *create, struct error *err)
 	return start_finish(create, create->init_fd, err);
 }
 
-int run_watch(struct create *create, const struct notify *notify, int signals, int *exit_code,
-	      struct error *err)
+int run_watch(struct create *create, const struct notify *notify, int *exit_code, struct error *err)
 {
 	struct monitor monitor = {
 		.notify = notify,
 		.pidfd = create->init_fd,
 		.console = create->console,
-		.signals = signals,
 		.procfs = create->runtime->procfs,
 	};
 
@@ -85,8 +83,8 @@ static int undo(struct create *create, struct error *err)
 	return create_undo(create, err);
 }
 
-static int run(struct create *create, const struct run_options *options, int signals,
-	       int *exit_code, struct error *err)
+static int run(struct create *create, const struct run_options *options, int *exit_code,
+	       struct error *err)
 {
 	const char *cgroup = create->container.state.cgroup;
 	struct error trouble = { 0 };
@@ -106,7 +104,7 @@ static int run(struct create *create, const struct run_options *options, int sig
 	}
 	if (options->create.detach)
 		return run_leave(create, &notify, err);
-	if (run_watch(create, &notify, signals, exit_code, err) < 0) {
+	if (run_watch(create, &notify, exit_code, err) < 0) {
 		if (!options->keep && run_end(create, &trouble) < 0)
 			error_ignore(&trouble, "the error that stopped the watching matters more");
 		return -1;
@@ -139,14 +137,10 @@ int verb_run(struct runtime *runtime, const struct run_options *options, int *ex
 	     struct error *err)
 {
 	struct create create;
-	auto_fd signals = -1;
 	int result;
 
-	if (!options->create.detach) {
-		signals = monitor_block_signals(err);
-		if (signals < 0)
-			return -1;
-	}
+	if (!options->create.detach && monitor_block_signals(err) < 0)
+		return -1;
 	result = create_load(&create, runtime, &options->create, err);
 	if (result == 0 && create.plan.process.terminal && !options->create.detach &&
 	    !options->create.console_socket)
@@ -154,7 +148,7 @@ int verb_run(struct runtime *runtime, const struct run_options *options, int *ex
 	if (result == 0)
 		result = create_run(&create, err);
 	if (result == 0)
-		result = run(&create, options, signals, exit_code, err);
+		result = run(&create, options, exit_code, err);
 	create_close(&create);
 	return result;
 }

@@ -73,15 +73,18 @@ int start_init(const struct start *start, struct error *err)
 {
 	int control = start->control;
 	bool executes = start->told, hooks = false;
+	int ended;
 
 	if (!start->told && message_tell(control, MESSAGE_START, start->limits_left, err) < 0)
 		return -1;
-	if (wait_for_end(start, err) < 0)
+	ended = wait_for_end(start, err);
+	if (ended < 0)
 		return -1;
 	for (;;) {
 		struct message message;
-		int got = message_receive(control, &message, NULL,
-					  message_patience(start->timeout_ms, hooks), err);
+		/* Whoever has ended is not waited for: its last words are there. */
+		int patience = ended ? -1 : message_patience(start->timeout_ms, hooks);
+		int got = message_receive(control, &message, NULL, patience, err);
 
 		if (got < 0) {
 			process_blame(start->procfs, start->pid, err);

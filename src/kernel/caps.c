@@ -256,10 +256,11 @@ int caps_apply(const struct caps *wanted, int last, struct error *err)
 		return -1;
 	caps = grantable(wanted, &have, last);
 
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return error_system(err, errno, "cannot clear the ambient capabilities");
 	/* The ambient set comes after: the kernel takes from it what is not both permitted and
-	 * inheritable. */
+	 * inheritable, which is all of it where nothing is. */
+	if ((caps.permitted & caps.inheritable) &&
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return error_system(err, errno, "cannot clear the ambient capabilities");
 	if (set_sets(&caps, err) < 0)
 		return -1;
 	raise_ambient(&caps);

@@ -306,6 +306,41 @@ int inroot_make_missing(int root, const char *path, mode_t mode, struct error *e
 	return fd;
 }
 
+static void keep(struct inroot_parent *kept, int fd, const char *path)
+{
+	inroot_forget(kept);
+	kept->fd = fd;
+	kept->exact = 0;
+	kept->path[0] = '\0';
+	if (strlen(path) < sizeof(kept->path))
+		memcpy(kept->path, path, strlen(path) + 1);
+}
+
+bool inroot_is_in(const struct inroot_parent *kept, const char *path)
+{
+	char parent[PATH_MAX], name[NAME_MAX + 1];
+
+	return kept->fd >= 0 && split(path, parent, name) && strcmp(kept->path, parent) == 0;
+}
+
+int inroot_make_child(int root, struct inroot_parent *kept, const char *path, mode_t mode)
+{
+	char parent[PATH_MAX], name[NAME_MAX + 1];
+
+	if (!split(path, parent, name))
+		return -1;
+	if (kept->fd < 0 || strcmp(kept->path, parent) != 0) {
+		int fd = inroot_try(root, parent, O_PATH | O_DIRECTORY);
+
+		if (fd < 0)
+			return -1;
+		keep(kept, fd, parent);
+	}
+	if (make(kept->fd, name, S_IFDIR | (mode & 0755), 0) < 0)
+		return -1;
+	return open_retried(kept->fd, name, O_PATH | O_DIRECTORY, REAL | RESOLVE_NO_XDEV);
+}
+
 int inroot_make_directory(int root, const char *path, mode_t mode, struct error *err)
 {
 	int fd = inroot_try(root, path, O_PATH | O_DIRECTORY);
@@ -351,12 +386,7 @@ static int open_parent(int root, struct inroot_parent *kept, const char *path, c
 		return error_system(err, errno, "cannot make %s inside the root", path);
 	if (kept->fd >= 0 && strcmp(kept->path, parent) == 0)
 		return kept->fd;
-	inroot_forget(kept);
-	kept->exact = 0;
-	kept->fd = inroot_make_directory(root, parent, 0755, err);
-	kept->path[0] = '\0';
-	if (strlen(parent) < sizeof(kept->path))
-		memcpy(kept->path, parent, strlen(parent) + 1);
+	keep(kept, inroot_make_directory(root, parent, 0755, err), parent);
 	return kept->fd;
 }
 

@@ -155,6 +155,8 @@ static int apply(struct mount_place *place, struct mount_op *op, struct error *e
 	/* What comes now may cover what was found before. */
 	inroot_forget(&place->parent);
 	place->looked_for[0] = '\0';
+	if (op->kind == MOUNT_REMOUNT || op->kind == MOUNT_READONLY)
+		inroot_forget(&place->above);
 	switch (op->kind) {
 	case MOUNT_NEW:
 		return mount_new(place, op, err);
@@ -185,12 +187,17 @@ static int apply_one(struct mount_place *place, struct mount_op *op, struct erro
 
 int mount_apply_all(int root, struct mount_op *ops, size_t n, struct error *err)
 {
-	struct mount_place place = { .root = root, .parent = INROOT_NO_PARENT };
+	struct mount_place place = {
+		.root = root,
+		.parent = INROOT_NO_PARENT,
+		.above = INROOT_NO_PARENT,
+	};
 	int result = 0;
 
 	for (size_t i = 0; i < n && result == 0; i++)
 		result = apply_one(&place, &ops[i], err);
 	inroot_forget(&place.parent);
+	inroot_forget(&place.above);
 	return result;
 }
 

@@ -94,16 +94,17 @@ static int cover(int shared, bool *used, int target, const struct mount_op *op, 
 static int mask(int root, struct mount_masks *masks, const struct mount_op *op, struct error *err)
 {
 	const struct mount_op named = { .source = "a mask", .target = op->target };
-	auto_left_fd target = inroot_try(root, op->target, O_PATH);
-	struct stat status;
+	auto_left_fd target = inroot_try(root, op->target, O_PATH | O_DIRECTORY);
+	bool directory = target >= 0;
 
+	/* Something else, or behind something else.  The kernel mounts no file on a directory. */
+	if (target < 0 && errno == ENOTDIR)
+		target = inroot_try(root, op->target, O_PATH);
 	if (target < 0 && is_missing(errno))
 		return 0;
 	if (target < 0)
 		return error_system(err, errno, "cannot open %s to mask it", op->target);
-	if (fstat(target, &status) < 0)
-		return error_system(err, errno, "cannot examine %s to mask it", op->target);
-	if (!S_ISDIR(status.st_mode)) {
+	if (!directory) {
 		if (masks->null < 0)
 			return error_system(err, EBADF, "cannot mask %s: no null device is open",
 					    op->target);

@@ -16,6 +16,7 @@ struct mount_op;
 struct mount_place {
 	int root;
 	struct inroot_parent parent; /* of the last node or link */
+	struct inroot_parent above;  /* of the last mount point, if that was made for it */
 	char looked_for[256];	     /* the last thing that a link would point to, */
 	bool exists;		     /* and whether it is there */
 	uint64_t harmless[4];	     /* ids of mounts that are no procfs, */

@@ -146,9 +146,7 @@ static int pivot(int root, unsigned long before, struct error *err)
 	if (umount2(".", MNT_DETACH) < 0)
 		return error_coded(err, CRL_ROOTFS,
 				   error_system(err, errno, "cannot detach the host's root"));
-	if (chdir("/") < 0)
-		return error_coded(err, CRL_ROOTFS,
-				   error_system(err, errno, "cannot enter the new root"));
+	/* enter() has made "/" the working directory. */
 	return 0;
 }
 

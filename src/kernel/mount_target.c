@@ -42,9 +42,19 @@ static int open_real(int root, const struct mount_op *op, struct error *err)
 	return -1;
 }
 
-static int open_or_make(int root, const struct mount_op *op, bool directory, bool *existed,
-			struct error *err)
+/*
+ * A mount point that is made for its mount needs no look at what it is.  The next one mostly is its
+ * neighbour, as in /dev: the directory that they are in is kept until a mount could cover it.
+ */
+static int make_new(struct mount_place *place, const struct mount_op *op)
 {
+	return inroot_make_child(place->root, &place->above, op->target, 0755);
+}
+
+static int open_or_make(struct mount_place *place, const struct mount_op *op, bool directory,
+			bool *existed, struct error *err)
+{
+	int root = place->root;
 	uint64_t nofollow = op->flags & MOUNT_TARGET_NOFOLLOW ? O_NOFOLLOW : 0;
 	int fd = inroot_try(root, op->target, O_PATH | nofollow);
 
@@ -56,6 +66,10 @@ static int open_or_make(int root, const struct mount_op *op, bool directory, boo
 				   error_system(err, errno,
 						"cannot open the mount point %s inside the root",
 						op->target));
+	fd = directory ? make_new(place, op) : -1;
+	if (fd >= 0)
+		return fd;
+	inroot_forget(&place->above);
 	fd = directory ? inroot_make_missing(root, op->target, 0755, err)
 		       : inroot_make_file(root, op->target, err);
 	return fd < 0 ? error_code(err, CRL_MOUNT_TARGET) : fd;
@@ -141,14 +155,23 @@ int mount_open_target(struct mount_place *place, const struct mount_op *op, bool
 	auto_left_fd fd = -1;
 	struct statx status;
 
+	*was_there = false;
+	if (directory && inroot_is_in(&place->above, op->target)) {
+		fd = make_new(place, op);
+		if (fd >= 0)
+			return take_fd(&fd);
+	}
+	inroot_forget(&place->above);
 	if (op->flags & MOUNT_REAL_TARGET) {
 		*was_there = true;
 		fd = open_real(root, op, err);
 	} else {
-		fd = open_or_make(root, op, directory, was_there, err);
+		fd = open_or_make(place, op, directory, was_there, err);
 	}
 	if (fd < 0)
 		return -1;
+	if (!*was_there && place->above.fd >= 0)
+		return take_fd(&fd);
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MNT_ID, &status) < 0)
 		return error_system(err, errno, "cannot examine %s inside the root", op->target);
 	if (refuse_root(root, &status, op, err) < 0 ||

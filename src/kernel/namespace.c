@@ -40,6 +40,14 @@ const struct namespace_row *namespace_of(uint64_t flag)
 	return &namespace_rows[i];
 }
 
+static int cannot_open(const char *path, uint64_t flag, int errnum, struct error *err)
+{
+	error_system(err, errnum, "cannot open the %s namespace %s", namespace_of(flag)->name,
+		     path);
+	error_call(err, "open");
+	return error_code(err, CRL_NAMESPACE_JOIN);
+}
+
 /* Takes OPENED, what open(2) of PATH returned, with ERRNUM: it has to be a namespace of the kind
  * FLAG. */
 static int checked(int opened, int errnum, const char *path, uint64_t flag, struct error *err)
@@ -48,11 +56,8 @@ static int checked(int opened, int errnum, const char *path, uint64_t flag, stru
 	auto_fd fd = opened;
 	struct statfs fs;
 
-	if (fd < 0) {
-		error_system(err, errnum, "cannot open the %s namespace %s", name, path);
-		error_call(err, "open");
-		return error_code(err, CRL_NAMESPACE_JOIN);
-	}
+	if (fd < 0)
+		return cannot_open(path, flag, errnum, err);
 	if (fstatfs(fd, &fs) < 0)
 		return error_coded(
 		    err, CRL_NAMESPACE_JOIN,
@@ -93,7 +98,8 @@ int namespace_open_own(int procfs, uint64_t flag, struct error *err)
 
 	int fd = openat(procfs, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
-	return checked(fd, errno, name, flag, err);
+	/* Nobody else has chosen what lies there, and setns(2) checks the kind. */
+	return fd < 0 ? cannot_open(name, flag, errno, err) : fd;
 }
 
 static int explain_join(uint64_t flag, int errnum, struct error *err)

@@ -139,9 +139,15 @@ ssize_t procfs_read_covered(int procfs, const char *name, char *buffer, size_t s
 		.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
-	auto_fd fd = sys_openat2(procfs, name, &how);
+	auto_fd fd = try_open(procfs, name, O_RDONLY);
 	struct statfs fs;
 
+	/* Mostly nothing is mounted on the way: then it is of the procfs that we know. */
+	if (fd >= 0)
+		return read_whole(fd, buffer, size);
+	if (errno != EXDEV)
+		return -1;
+	fd = sys_openat2(procfs, name, &how);
 	if (fd < 0 || fstatfs(fd, &fs) < 0)
 		return -1;
 	if (fs.f_type != PROC_SUPER_MAGIC) {

@@ -20,6 +20,8 @@ void fake_clear(void);
 char *__wrap_file_read(struct arena *arena, int dir, const char *name, size_t max, size_t *size,
 		       struct error *err);
 char *__wrap_file_read_fd(struct arena *arena, int fd, size_t max, size_t *size, struct error *err);
+char *__wrap_file_read_open(struct arena *arena, int fd, size_t size_now, size_t max, size_t *size,
+			    struct error *err);
 ssize_t __wrap_file_read_small(int dir, const char *name, char *buffer, size_t size);
 int __wrap_procfs_open_file(int procfs, const char *name, uint64_t flags, struct error *err);
 ssize_t __wrap_procfs_read(int procfs, const char *name, char *buffer, size_t size);

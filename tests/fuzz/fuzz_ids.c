@@ -31,7 +31,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* The image's passwd: a regular file, whose content is read by file_read_fd(). */
+/* The image's passwd: a regular file, whose content is read by file_read_open(). */
 int __wrap_inroot_try(int root, const char *path, uint64_t flags)
 {
 	(void)root;

@@ -284,7 +284,11 @@ static bool names_the_sysctls(void)
 	expect(procfs_write(procfs, "sys/user/max_ipc_namespaces", "0", &err) == 0);
 	expect(hint_is(namespace_hint_restricted, fake, ""));
 	/* Anybody can put a file of another filesystem there. */
-	expect(umount2("/mnt/root/sys/kernel/unprivileged_userns_clone", MNT_DETACH) == 0);
+	auto_fd foreign = open("/mnt/foreign", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	expect(foreign >= 0 && write(foreign, "0\n", 2) == 2 &&
+	       mount("/mnt/foreign", "/mnt/root/sys/kernel/unprivileged_userns_clone", NULL,
+		     MS_BIND, NULL) == 0);
 	expect(hint_is(namespace_hint_forbidden, fake,
 		       "kernel.apparmor_restrict_unprivileged_userns is 0; "));
 	return true;
