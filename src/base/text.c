@@ -122,7 +122,11 @@ size_t text_take_uints(const char **text, const char *between, uint64_t *values,
 
 bool text_starts_with(const char *text, const char *prefix)
 {
-	return strncmp(text, prefix, strlen(prefix)) == 0;
+	/* Mostly the first letter says no. */
+	while (*prefix)
+		if (*text++ != *prefix++)
+			return false;
+	return true;
 }
 
 bool text_ends_with(const char *text, const char *suffix)
