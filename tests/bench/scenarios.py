@@ -39,9 +39,11 @@ class Goal:
 
 @dataclasses.dataclass
 class Growth:
-    """What creel's WORD may cost with 1000 containers alive, relative to one."""
+    """What creel's WORD may cost with 1000 containers alive, relative to one, and to how FLOOR's cost has grown."""
     word: str
     limit: float
+    family: str = "alive"
+    floor: bool = False
 
 
 @dataclasses.dataclass
@@ -85,13 +87,15 @@ class Stage:
         self.rootfs = bundles.make_rootfs(self.work / "rootfs", self.programs)
         self.mapped = bundles.make_rootfs(self.work / "rootfs-mapped", self.programs, owner=100000)
 
-    def populate(self, number):
-        """Sees to it that each runtime has NUMBER sleeping containers, called NAME-alive-N."""
+    def populate(self, number, runtimes=None):
+        """Sees to it that each of RUNTIMES has NUMBER sleeping containers, called NAME-alive-N, and the others none."""
         for r in self.runtimes:
-            while self.alive.get(r.name, 0) < number:
-                at = self.alive.get(r.name, 0)
+            wanted = number if runtimes is None or r in runtimes else 0
+            for at in range(self.alive.get(r.name, 0), wanted):
                 self.run_quietly(r("run", "-d", "-b", self.sleeper(), f"{r.name}-alive-{at}"))
-                self.alive[r.name] = at + 1
+            for at in range(wanted, self.alive.get(r.name, 0)):
+                self.run_quietly(r("delete", "-f", f"{r.name}-alive-{at}"))
+            self.alive[r.name] = wanted
 
     def close(self):
         """Deletes every container that is left, and ends what the stand-ins need."""
@@ -362,12 +366,25 @@ def alive(number, words, about):
     return Scenario(f"alive-{number}-{name}", f"{about} with {number} containers of each alive", commands, long=True)
 
 
+def alone(number):
+    """As on a host with one runtime, which is left in peace: a worker of the kernel takes the namespaces of the last
+    container apart, and its locks keep the next one waiting."""
+    def commands(stage):
+        stage.populate(number, [r for r in stage.runtimes if r.name == "creel"])
+        return [dataclasses.replace(command, steps=[("pause", [QUIET_MS]), *command.steps])
+                for command in _floor_run(stage) + create(stage) if command.name in ("floor", "creel")]
+    return Scenario(f"alone-{number}-create", f"create with {number} containers of creel's alone, at leisure", commands,
+                    long=True)
+
+
 ALIVE = (1, 100, 1000)
+QUIET_MS = 50
 
 MAIN_GOALS = (Goal("creel", "floor", 1.35, False), Goal("crun", "creel", 2.2),
               Goal("runc", "creel", 7))
 
-GROWTH = (Growth("create", 1.1), Growth("state", 1.1), Growth("list", 1000))
+# Mounting sysfs looks at each one that is mounted, and pivot_root(2) at each process: that is the kernel's part.
+GROWTH = (Growth("create", 1.1, "alone", True), Growth("state", 1.1), Growth("list", 1000))
 
 SCENARIOS = [
     Scenario("run", "run /bin/true with the default configuration", run_default, MAIN_GOALS,
@@ -394,7 +411,7 @@ SCENARIOS = [
     Scenario("terminal", "run -d with a terminal sent to a console socket", terminal),
     Scenario("parallel-4", "four runs at once", parallel(4)),
     Scenario("parallel-16", "sixteen runs at once", parallel(16)),
-] + [alive(n, words, about) for n in ALIVE
+] + [alone(n) for n in ALIVE] + [alive(n, words, about) for n in ALIVE
      for words, about in (("create", "create"), (("state", "@"), "state"), (("list",), "list"))]
 
 
