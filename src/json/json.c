@@ -12,9 +12,8 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
-/* A document is many small values and strings: the arena is asked for some of them at once. */
+/* A document is many small values: the arena is asked for some of them at once. */
 #define VALUES_AT_ONCE 32
-#define TEXT_AT_ONCE   1024
 
 /* An object or array that is not over yet, and what it has so far. */
 struct open {
@@ -27,6 +26,7 @@ struct parser {
 	struct error *err;
 	yajl_handle yajl;
 	const char *text;
+	char *copy; /* of the text, which becomes the strings of the tree */
 	size_t size;
 	bool ascii;    /* the whole text */
 	size_t offset; /* behind the last token */
@@ -35,11 +35,8 @@ struct parser {
 	struct open open[JSON_DEPTH_MAX]; /* the objects and arrays around the present place */
 	const char *key;		  /* the member whose value comes next, or NULL */
 	struct json *root;
-	/* What the arena gave and nobody has yet. */
-	struct json *free_values;
+	struct json *free_values; /* the arena gave them, and nobody has them yet */
 	size_t free_values_n;
-	char *free_text;
-	size_t free_text_n;
 };
 
 /*
@@ -126,22 +123,6 @@ static struct json *new_value(struct parser *parser)
 	return parser->free_values++;
 }
 
-/* Keeps SIZE bytes of text, which have no NUL among them. */
-static const char *keep(struct parser *parser, const void *text, size_t size)
-{
-	char *copy;
-
-	if (size >= parser->free_text_n) {
-		parser->free_text_n = size >= TEXT_AT_ONCE ? size + 1 : TEXT_AT_ONCE;
-		parser->free_text = arena_alloc(parser->arena, parser->free_text_n);
-	}
-	copy = memcpy(parser->free_text, text, size);
-	copy[size] = '\0';
-	parser->free_text += size + 1;
-	parser->free_text_n -= size + 1;
-	return copy;
-}
-
 /* Adds a value to the innermost open one.  Returns NULL when there are too many. */
 static struct json *add(struct parser *parser, enum json_type type, size_t offset)
 {
@@ -202,7 +183,7 @@ static int on_number(void *context, const char *text, size_t size)
 
 	/* At the end of the document yajl has counted what is not there. */
 	parser->offset = start + size;
-	return add_text(parser, JSON_NUMBER, start, keep(parser, text, size));
+	return add_text(parser, JSON_NUMBER, start, arena_strndup(parser->arena, text, size));
 }
 
 /* The four hexadecimal digits after "\u"; yajl has checked that there are four. */
@@ -277,20 +258,25 @@ static bool check_string(struct parser *parser, size_t start, size_t end)
 
 /*
  * Takes a string or a name; *START is its first byte's offset.  Returns NULL when it is refused.
- * Mostly TEXT is the very bytes before the closing quote: yajl makes a copy of what has escapes
- * only.
+ * yajl has left the closing quote behind, so a NUL can take its place.
  */
 static const char *string_token(struct parser *parser, const void *text, size_t size, size_t *start)
 {
-	size_t end = yajl_get_bytes_consumed(parser->yajl);
-	bool plain = end >= size + 2 && text == parser->text + end - 1 - size;
+	size_t at = (size_t)((uintptr_t)text - (uintptr_t)parser->copy);
 
-	*start = plain ? end - 2 - size : token_start(parser);
-	parser->offset = end;
-	/* What has neither escapes nor bytes above 127 cannot be wrong. */
-	if (!(plain && parser->ascii) && !check_string(parser, *start, end))
+	/* Escapes: it lies in a buffer of yajl's, which is used again. */
+	if (at >= parser->size) {
+		*start = token(parser);
+		return check_string(parser, *start, parser->offset)
+			   ? arena_strndup(parser->arena, text, size)
+			   : NULL;
+	}
+	*start = at - 1;
+	parser->offset = at + size + 1;
+	if (!parser->ascii && !check_string(parser, *start, parser->offset))
 		return NULL;
-	return keep(parser, text, size);
+	parser->copy[at + size] = '\0';
+	return parser->copy + at;
 }
 
 static int on_string(void *context, const unsigned char *text, size_t size)
@@ -497,7 +483,7 @@ static struct json *parse(struct parser *parser)
 		fail(parser, 0, "the document starts with a byte order mark");
 		return NULL;
 	}
-	status = yajl_parse(parser->yajl, (const unsigned char *)parser->text, parser->size);
+	status = yajl_parse(parser->yajl, (const unsigned char *)parser->copy, parser->size);
 	if (status == yajl_status_error)
 		fail_syntax(parser, yajl_get_bytes_consumed(parser->yajl));
 	if (status != yajl_status_ok)
@@ -537,6 +523,7 @@ struct json *json_parse(struct arena *arena, const char *name, const char *text,
 		.arena = arena,
 		.err = err,
 		.text = text,
+		.copy = arena_copy(arena, text, size),
 		.size = size,
 		.ascii = is_ascii(text, size),
 	};

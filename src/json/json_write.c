@@ -5,7 +5,6 @@
 #include <creel/json.h>
 
 #include <creel/text.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,19 +26,31 @@ struct json_writer {
 	} open[DEPTH_MAX];
 };
 
+/* Makes room for N bytes and a NUL. */
+static void reserve(struct json_writer *w, size_t n)
+{
+	size_t room = (w->length + n + 1) * 2;
+	char *larger;
+
+	if (w->length + n < w->room)
+		return;
+	larger = arena_alloc(w->arena, room);
+	memcpy(larger, w->text, w->length);
+	w->text = larger;
+	w->room = room;
+}
+
 static void put(struct json_writer *w, const char *text, size_t n)
 {
-	/* One more for the NUL. */
-	if (w->length + n + 1 > w->room) {
-		size_t room = (w->length + n + 1) * 2;
-		char *larger = arena_alloc(w->arena, room);
-
-		memcpy(larger, w->text, w->length);
-		w->text = larger;
-		w->room = room;
-	}
+	reserve(w, n);
 	memcpy(w->text + w->length, text, n);
 	w->length += n;
+}
+
+static void put_byte(struct json_writer *w, char byte)
+{
+	reserve(w, 1);
+	w->text[w->length++] = byte;
 }
 
 static void put_text(struct json_writer *w, const char *text)
@@ -62,12 +73,12 @@ static void new_line(struct json_writer *w)
 {
 	if (w->indent == 0)
 		return;
-	put_text(w, "\n");
+	put_byte(w, '\n');
 	for (size_t i = 0; i < w->depth; i++) {
 		if (w->indent < 0)
-			put_text(w, "\t");
+			put_byte(w, '\t');
 		for (int blank = 0; blank < w->indent; blank++)
-			put_text(w, " ");
+			put_byte(w, ' ');
 	}
 }
 
@@ -81,12 +92,12 @@ static void next_item(struct json_writer *w)
 	if (w->depth == 0)
 		return;
 	if (w->open[w->depth - 1].has_items)
-		put_text(w, ",");
+		put_byte(w, ',');
 	w->open[w->depth - 1].has_items = true;
 	new_line(w);
 }
 
-static void open_value(struct json_writer *w, const char *bracket, char closing)
+static void open_value(struct json_writer *w, char bracket, char closing)
 {
 	next_item(w);
 	/* Only a mistake of ours can come here. */
@@ -95,17 +106,17 @@ static void open_value(struct json_writer *w, const char *bracket, char closing)
 	w->open[w->depth].close = closing;
 	w->open[w->depth].has_items = false;
 	w->depth++;
-	put_text(w, bracket);
+	put_byte(w, bracket);
 }
 
 void json_write_object(struct json_writer *w)
 {
-	open_value(w, "{", '}');
+	open_value(w, '{', '}');
 }
 
 void json_write_array(struct json_writer *w)
 {
-	open_value(w, "[", ']');
+	open_value(w, '[', ']');
 }
 
 void json_write_end(struct json_writer *w)
@@ -115,7 +126,7 @@ void json_write_end(struct json_writer *w)
 	w->depth--;
 	if (w->open[w->depth].has_items)
 		new_line(w);
-	put(w, &w->open[w->depth].close, 1);
+	put_byte(w, w->open[w->depth].close);
 }
 
 static void put_escape(struct json_writer *w, unsigned int unit)
@@ -134,7 +145,7 @@ static void put_escape(struct json_writer *w, unsigned int unit)
 
 static void put_string(struct json_writer *w, const char *text)
 {
-	put_text(w, "\"");
+	put_byte(w, '"');
 	while (*text) {
 		const unsigned char *byte = (const unsigned char *)text;
 		size_t bytes = text_utf8(text);
@@ -143,8 +154,8 @@ static void put_string(struct json_writer *w, const char *text)
 			put_text(w, "\xef\xbf\xbd"); /* U+FFFD */
 			bytes = 1;
 		} else if (*byte == '"' || *byte == '\\') {
-			put_text(w, "\\");
-			put(w, text, 1);
+			put_byte(w, '\\');
+			put_byte(w, *text);
 		} else if (*byte < 0x20 || *byte == 0x7f) {
 			put_escape(w, *byte);
 		} else if (*byte == 0xc2 && byte[1] < 0xa0) {
@@ -158,14 +169,16 @@ static void put_string(struct json_writer *w, const char *text)
 		}
 		text += bytes;
 	}
-	put_text(w, "\"");
+	put_byte(w, '"');
 }
 
 void json_write_key(struct json_writer *w, const char *key)
 {
 	next_item(w);
 	put_string(w, key);
-	put_text(w, w->indent == 0 ? ":" : ": ");
+	put_byte(w, ':');
+	if (w->indent != 0)
+		put_byte(w, ' ');
 	w->has_key = true;
 }
 
@@ -181,20 +194,27 @@ void json_write_number(struct json_writer *w, const char *text)
 	put_text(w, text);
 }
 
+static void write_decimal(struct json_writer *w, uint64_t value, bool negative)
+{
+	char text[24] = "";
+	char *digit = text + sizeof(text) - 1;
+
+	do
+		*--digit = (char)('0' + value % 10);
+	while (value /= 10);
+	if (negative)
+		*--digit = '-';
+	json_write_number(w, digit);
+}
+
 void json_write_int(struct json_writer *w, int64_t value)
 {
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRId64, value);
-	json_write_number(w, text);
+	write_decimal(w, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0);
 }
 
 void json_write_uint(struct json_writer *w, uint64_t value)
 {
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	json_write_number(w, text);
+	write_decimal(w, value, false);
 }
 
 void json_write_bool(struct json_writer *w, bool value)
