@@ -87,16 +87,18 @@ static char *read_text(struct arena *arena, int procfs, const char *name, size_t
 	return procfs_read(procfs, name, all, max) < 0 ? NULL : all;
 }
 
-/* The hexadecimal set behind NAME in /proc/self/status. */
-static bool find_set(const char *status, const char *name, uint64_t *set)
+/* The hexadecimal set behind NAME in what is left of /proc/self/status, which then begins behind
+ * it. */
+static bool find_set(const char **status, const char *name, uint64_t *set)
 {
-	const char *found = strstr(status, name);
+	const char *found = strstr(*status, name);
 	char *end;
 
 	if (!found)
 		return false;
 	found += strlen(name);
 	*set = strtoull(found, &end, 16);
+	*status = end;
 	return end > found && *end == '\n';
 }
 
@@ -110,9 +112,10 @@ static int ask_status(struct arena *arena, int procfs, struct facts *facts, stru
 	status = read_text(arena, procfs, "self/status", STATUS_MAX);
 	if (!status)
 		return error_system(err, errno, "cannot read /proc/self/status");
-	if (!find_set(status, "\nSigIgn:\t", &facts->signals_ignored) ||
-	    !find_set(status, "\nCapBnd:\t", &facts->caps_bounding) ||
-	    !find_set(status, "\nCapEff:\t", &effective))
+	/* In the order in which they stand there. */
+	if (!find_set(&status, "\nSigIgn:\t", &facts->signals_ignored) ||
+	    !find_set(&status, "\nCapEff:\t", &effective) ||
+	    !find_set(&status, "\nCapBnd:\t", &facts->caps_bounding))
 		return error_system(err, EPROTO, "/proc/self/status does not say what it should");
 	facts->is_admin = effective & (1U << CAP_SYS_ADMIN);
 	return 0;
