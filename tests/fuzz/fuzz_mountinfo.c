@@ -94,7 +94,7 @@ static void check_path(struct arena *arena, const char *path)
 static void fake_status(void)
 {
 	static const char status[] =
-	    "Name:\tcreel\nCapEff:\t000001ffffffffff\nSigIgn:\t0000000000001000\n"
+	    "Name:\tcreel\nSigIgn:\t0000000000001000\nCapEff:\t000001ffffffffff\n"
 	    "CapBnd:\t000001ffffffffff\nSeccomp:\t0\n";
 
 	fake_file("self/status", status, sizeof(status) - 1);
