@@ -49,6 +49,8 @@ int cgroup_missing(int root, const char *path, size_t *missing, struct error *er
 
 /* Opens the cgroup2 mount's root; refuses anything that is not cgroup2. */
 int cgroup_root(const char *mount, struct error *err) must_check;
+/* The same for what is known to be one, as the mount of struct facts is. */
+int cgroup_root_known(const char *mount, struct error *err) must_check;
 
 /*
  * Makes the cgroup PATH with its parents below ROOT (cgroup_root()), and enables in the parents the

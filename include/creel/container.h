@@ -68,8 +68,9 @@ int container_lock_again(struct runtime *runtime, const struct container *contai
 void container_close(struct container *container);
 #define auto_container cleanup_with(container_close) struct container
 
-/* Removes ROOT/ID. */
-int container_remove(struct runtime *runtime, const struct container *container,
+/* Removes ROOT/ID; UNFILTERED: there is no filter in it to be looked for, or not in its usual
+ * place. */
+int container_remove(struct runtime *runtime, const struct container *container, bool unfiltered,
 		     struct error *err) must_check;
 
 /* All ids, sorted; none when the root does not exist. */

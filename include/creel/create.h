@@ -53,7 +53,8 @@ struct create {
 	int pid_ns; /* S: the pid namespace that is joined only when I is born, or -1 */
 	pid_t init; /* until I is born, S */
 	int init_fd;
-	int console; /* the pty's master for a foreground `run`, or -1 */
+	int init_stat; /* /proc/INIT/stat */
+	int console;   /* the pty's master for a foreground `run`, or -1 */
 	bool console_taken;
 	bool pid_written; /* the pid file is there, and still ours to undo */
 	bool hooks_begun; /* some runtime hook ran: poststop hooks are owed */
@@ -67,6 +68,7 @@ struct create {
 	bool early;		  /* create_starts_early(), asked before the fork */
 	bool limits_left;	  /* to I, by become_set_limits() */
 	bool started;		  /* by START that was sent early: I has said EXEC */
+	bool hung_up;		  /* the channel has ended: what it said is there */
 	struct oom_mark oom;	  /* of a foreground `run`, before the program */
 	bool dead;     /* delete: the init is gone, so a namespace need not be killed twice */
 	bool leftover; /* an undo failed: the state directory stays, so that delete can try again */

@@ -33,6 +33,8 @@ struct inroot_parent {
 #define INROOT_NO_PARENT ((struct inroot_parent){ .fd = -1 })
 
 void inroot_forget(struct inroot_parent *parent);
+/* PARENT becomes the directory FD, which it owns then, at PATH; a path that is too long is none. */
+void inroot_keep(struct inroot_parent *parent, int fd, const char *path);
 
 /* Opens PATH in the root, following links inside it.  FLAGS as open(2); O_CLOEXEC is added.  EAGAIN
  * is retried, boundedly. */

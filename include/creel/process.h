@@ -39,10 +39,13 @@ bool process_identity(int pidfd, uint64_t *identity);
 /* Field 22 of /proc/PID/stat, in clock ticks since boot; and whether it is a zombie or dead. */
 int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead,
 		       struct error *err) must_check;
+/* The same, and the file stays open in *KEPT, to be asked once more. */
+int process_start_time_kept(int procfs, pid_t pid, int *kept, uint64_t *start, bool *dead,
+			    struct error *err) must_check;
 /* Whether the process PID, of which PIDFD is a descriptor and which has closed its files, has not
- * executed a program: so it is dying.  False also when that cannot be known any more, because
- * somebody has reaped it. */
-bool process_died_unexecuted(int procfs, pid_t pid, int pidfd);
+ * executed a program: so it is dying.  KEPT may be its open stat file.  False also when that cannot
+ * be known any more, because somebody has reaped it. */
+bool process_died_unexecuted(int procfs, pid_t pid, int pidfd, int kept);
 /* "name (wchan)" of PID for messages about who did not answer. */
 void process_describe(int procfs, pid_t pid, char *text, size_t size);
 /* To an ERR that says that a deadline has passed: PID, when it is one, is who did not answer. */

@@ -216,7 +216,7 @@ static int open_host(struct runtime *runtime, char **argv, unsigned int needs, s
 		facts_ask_modules(&runtime->facts);
 	if (!runtime->facts.cgroup_mount)
 		return 0;
-	runtime->cgroup_root = cgroup_root(runtime->facts.cgroup_mount, err);
+	runtime->cgroup_root = cgroup_root_known(runtime->facts.cgroup_mount, err);
 	if (runtime->cgroup_root >= 0)
 		return 0;
 	/* In a container, the directory may be closed to its root. */

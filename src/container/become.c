@@ -289,7 +289,11 @@ static int set_credentials(struct become *become, struct error *err)
 static int enter_directory(struct become *become, struct error *err)
 {
 	char path[4096];
-	auto_fd dir = inroot_open(become->root, become->process->cwd, O_PATH | O_DIRECTORY, err);
+	bool is_root = text_equal(become->process->cwd, "/");
+	auto_fd opened =
+	    is_root ? -1
+		    : inroot_open(become->root, become->process->cwd, O_PATH | O_DIRECTORY, err);
+	int dir = is_root ? become->root : opened;
 
 	if (dir < 0) {
 		error_while(err, "chdir to `%s`", become->process->cwd);

@@ -392,7 +392,8 @@ void container_close(struct container *container)
 	container->init = 0;
 }
 
-int container_remove(struct runtime *runtime, const struct container *container, struct error *err)
+int container_remove(struct runtime *runtime, const struct container *container, bool unfiltered,
+		     struct error *err)
 {
 	/* What mostly lies there, without a look at the directory; whatever else there may be is
 	 * found below. */
@@ -404,7 +405,8 @@ int container_remove(struct runtime *runtime, const struct container *container,
 	if (container->dir >= 0)
 		(void)fchmod(container->dir, 0700 | S_ISVTX);
 	for (size_t i = 0; i < ARRAY_SIZE(files) && container->dir >= 0; i++)
-		(void)unlinkat(container->dir, files[i], 0);
+		if (!unfiltered || !text_equal(files[i], STATE_SECCOMP_FILE))
+			(void)unlinkat(container->dir, files[i], 0);
 	if (unlinkat(runtime->root, container->id, AT_REMOVEDIR) == 0)
 		return 0;
 	return file_remove_tree(runtime->root, container->id, err);

@@ -164,7 +164,9 @@ static int undo_state(struct create *create, struct error *err)
 {
 	if (create->container.dir < 0 || create->leftover)
 		return 0;
-	return container_remove(create->runtime, &create->container, err);
+	/* Who has made it knows whether there was a filter to be saved. */
+	return container_remove(create->runtime, &create->container,
+				create->config_text && create->seccomp.program.length == 0, err);
 }
 
 /* ---- 3: start socket ---- */
@@ -323,6 +325,9 @@ static void kill_and_reap(int *pidfd)
 
 static int undo_stage(struct create *create, struct error *err)
 {
+	/* Nobody is left to hear that we have gone. */
+	if (create->dead)
+		fd_leave(&create->channel);
 	fd_close(&create->channel);
 	kill_and_reap(&create->stage_fd);
 	/* I is our child by CLONE_PARENT, also when it died before it could say so: in a pid
@@ -348,6 +353,9 @@ int create_make_record(struct create *create, struct error *err)
 	if (state_boot(create->runtime->procfs, &state->boot.value, err) < 0)
 		return -1;
 	state->boot.set = true;
+	/* Who is done in a moment publishes it at once: the links are enough until then. */
+	if (create->early && !state->unit && !state->rdt_group)
+		return 0;
 	return state_write(create->runtime->arena, create->container.dir, state, err);
 }
 
@@ -371,7 +379,8 @@ int create_know_init(struct create *create, struct error *err)
 	uint64_t start;
 	bool dead;
 
-	if (process_start_time(create->runtime->procfs, create->init, &start, &dead, err) < 0)
+	if (process_start_time_kept(create->runtime->procfs, create->init, &create->init_stat,
+				    &start, &dead, err) < 0)
 		return -1;
 	state->start = (struct optional_uint){ .set = true, .value = start };
 	state->identity.set = process_identity(create->init_fd, &state->identity.value);
@@ -537,6 +546,7 @@ void create_from_state(struct create *create, struct runtime *runtime, struct co
 		.pid_ns = -1,
 		.stage_fd = -1,
 		.init_fd = -1,
+		.init_stat = -1,
 		.console = -1,
 		.hooks_begun = true,
 		.init = container->state.pid.set ? (pid_t)container->state.pid.value : 0,
@@ -563,6 +573,7 @@ void create_close(struct create *create)
 	fd_leave(&create->peer);
 	fd_leave(&create->stage_fd);
 	fd_leave(&create->init_fd);
+	fd_leave(&create->init_stat);
 	fd_leave(&create->console);
 	fd_leave(&create->start_socket);
 	fd_leave(&create->cgroup.fd);

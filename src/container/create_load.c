@@ -21,10 +21,9 @@
 
 #define CONFIG_NAME "config.json"
 
-static int read_config(struct create *create, int opened, const char *name, struct error *err)
+static int read_config(struct create *create, const char *name, struct error *err)
 {
-	auto_fd dir =
-	    opened >= 0 ? opened : open(create->plan.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd dir = open(create->plan.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0)
 		return error_coded(
@@ -54,15 +53,28 @@ static bool is_plain(const char *path)
 	}
 }
 
-/* Opens the bundle whose path is what realpath(3) would make of it: engines pass such a one. */
-static int open_real(const char *path)
+/* The document of a bundle whose path is what realpath(3) would make of it, as engines pass it: the
+ * kernel says so while it opens the file.  NULL: it has to be looked at part by part. */
+static char *read_real(struct create *create, const char *bundle, const char *name)
 {
 	const struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
 		.resolve = RESOLVE_NO_SYMLINKS,
 	};
+	struct arena *arena = create->runtime->arena;
+	struct error ignored = { 0 };
+	auto_fd fd = -1;
+	struct stat st;
 
-	return is_plain(path) ? (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)) : -1;
+	if (!is_plain(bundle) || name[0] == '/')
+		return NULL;
+	fd = (int)syscall(SYS_openat2, AT_FDCWD, text_format(arena, "%s/%s", bundle, name), &how,
+			  sizeof(how));
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size > FILE_DOCUMENT_MAX)
+		return NULL;
+	return file_read_open(arena, fd, (size_t)st.st_size, FILE_DOCUMENT_MAX,
+			      &create->config_size, &ignored);
 }
 
 /* The bundle is stored in the state and used from other directories, so it must be absolute. */
@@ -134,14 +146,15 @@ int create_read_text(struct create *create, struct runtime *runtime,
 	/* The id becomes a part of paths. */
 	if (container_check_id(options->id, err) < 0)
 		return -1;
-
-	int bundle = open_real(options->bundle);
-
-	create->plan.bundle = bundle >= 0 ? arena_strdup(runtime->arena, options->bundle)
-					  : absolute(runtime->arena, options->bundle, err);
+	create->config_text = read_real(create, options->bundle, name_of_config(options));
+	if (create->config_text) {
+		create->plan.bundle = arena_strdup(runtime->arena, options->bundle);
+		return 0;
+	}
+	create->plan.bundle = absolute(runtime->arena, options->bundle, err);
 	if (!create->plan.bundle)
 		return -1;
-	return read_config(create, bundle, name_of_config(options), err);
+	return read_config(create, name_of_config(options), err);
 }
 
 int create_read_config(struct create *create, struct runtime *runtime,

@@ -14,6 +14,7 @@
 #include <creel/file.h>
 #include <creel/oom.h>
 #include <creel/process.h>
+#include <creel/start.h>
 
 static int send_pidfd(struct create *create, struct error *err)
 {
@@ -80,8 +81,13 @@ static int start_early(struct create *create, struct error *err)
 {
 	if (!create->options->detach)
 		oom_mark(create->runtime, create->container.state.cgroup, &create->oom);
-	if (publish(create, err) < 0 || message_tell(create->channel, MESSAGE_START, 1, err) < 0 ||
-	    create_serve(create, MESSAGE_EXEC, err) < 0)
+	if (publish(create, err) < 0 || message_tell(create->channel, MESSAGE_START, 1, err) < 0)
+		return -1;
+
+	int ended = start_wait_for_end(create->channel, create->runtime->timeout_ms, err);
+
+	create->hung_up = ended > 0;
+	if (ended < 0 || create_serve(create, MESSAGE_EXEC, err) < 0)
 		return -1;
 	create->started = true;
 	return 0;

@@ -207,9 +207,9 @@ int create_serve(struct create *create, enum message_kind end, struct error *err
 	for (;;) {
 		struct message message;
 		auto_fd fd = -1;
-		int got =
-		    message_receive(create->channel, &message, &fd,
-				    message_patience(create->runtime->timeout_ms, hooks), err);
+		int patience =
+		    create->hung_up ? -1 : message_patience(create->runtime->timeout_ms, hooks);
+		int got = message_receive(create->channel, &message, &fd, patience, err);
 
 		if (got < 0)
 			return process_blame(create->runtime->procfs, create->init, err);

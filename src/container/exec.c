@@ -421,7 +421,7 @@ static int await_exec(struct exec *exec, struct error *err)
 
 	if (got > 0)
 		return error_system(err, EPROTO, "message %d came after the exec", message.kind);
-	if (got == 0 && process_died_unexecuted(exec->runtime->procfs, exec->pid, exec->pidfd))
+	if (got == 0 && process_died_unexecuted(exec->runtime->procfs, exec->pid, exec->pidfd, -1))
 		return error_coded(
 		    err, CRL_SETUP_DIED,
 		    error_state(

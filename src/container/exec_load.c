@@ -419,7 +419,8 @@ static void drop_shared_namespaces(struct exec *exec)
 {
 	const struct facts *facts = &exec->runtime->facts;
 	const uint64_t harmless = facts->is_admin && !facts->in_userns
-				      ? CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+				      ? CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+					    CLONE_NEWCGROUP | CLONE_NEWPID | CLONE_NEWNS
 				      : 0;
 
 	for (size_t i = 0; i < NAMESPACE_COUNT; i++) {

@@ -36,7 +36,7 @@ static bool is_late(const struct create *create)
 /* I can have it at once; what is in it is only for what runs later. */
 static int hand_over(struct create *create, struct error *err)
 {
-	auto_fd made = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
+	auto_left_fd made = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
 
 	if (made < 0)
 		return create_explain_namespace(create, CLONE_NEWNET, err);
@@ -68,7 +68,7 @@ int create_make_network(struct create *create, struct error *err)
 	if (!is_late(create))
 		return 0;
 
-	auto_fd ours = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
+	auto_left_fd ours = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
 
 	return ours < 0 ? -1 : make_and_return(create, ours, err);
 }
@@ -76,7 +76,7 @@ int create_make_network(struct create *create, struct error *err)
 int create_join_network(const struct create *create, int channel, struct error *err)
 {
 	const uint64_t flag = CLONE_NEWNET;
-	auto_fd made = -1;
+	auto_left_fd made = -1;
 
 	if (!is_late(create))
 		return 0;

@@ -37,8 +37,10 @@ static int start_now(struct create *create, struct error *err)
 		.procfs = create->runtime->procfs,
 		.pid = create->init,
 		.pidfd = create->init_fd,
+		.stat = create->init_stat,
 		.limits_left = create->limits_left,
 		.told = create->started,
+		.ended = create->hung_up,
 	};
 
 	if (start_init(&start, err) < 0) {

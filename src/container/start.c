@@ -53,20 +53,16 @@ static int ended_early(struct error *err)
  * on the way. */
 static int check_executed(const struct start *start, struct error *err)
 {
-	if (process_died_unexecuted(start->procfs, start->pid, start->pidfd))
+	if (process_died_unexecuted(start->procfs, start->pid, start->pidfd, start->stat))
 		return ended_early(err);
 	return 0;
 }
 
-/*
- * What comes next is nearly always execve, which ends the connection: whoever waits for just that
- * is woken once, and not also for EXEC.  What was said before can wait for so long.
- */
-static int wait_for_end(const struct start *start, struct error *err)
+int start_wait_for_end(int control, int timeout_ms, struct error *err)
 {
-	int patience = message_patience(start->timeout_ms, false);
+	int patience = message_patience(timeout_ms, false);
 
-	return fd_wait(start->control, POLLRDHUP, patience < QUIET_MS ? patience : QUIET_MS, err);
+	return fd_wait(control, POLLRDHUP, patience < QUIET_MS ? patience : QUIET_MS, err);
 }
 
 int start_init(const struct start *start, struct error *err)
@@ -77,7 +73,7 @@ int start_init(const struct start *start, struct error *err)
 
 	if (!start->told && message_tell(control, MESSAGE_START, start->limits_left, err) < 0)
 		return -1;
-	ended = wait_for_end(start, err);
+	ended = start->ended ? 1 : start_wait_for_end(control, start->timeout_ms, err);
 	if (ended < 0)
 		return -1;
 	for (;;) {
@@ -136,6 +132,7 @@ static int start_over_socket(struct runtime *runtime, struct container *containe
 		.procfs = runtime->procfs,
 		.pid = (pid_t)container->state.pid.value,
 		.pidfd = init,
+		.stat = -1,
 	};
 
 	if (socket < 0 || start_init(&start, err) < 0)

@@ -29,17 +29,25 @@ enum {
 	READ_MAX = 1 << 20,
 };
 
+int cgroup_root_known(const char *mount, struct error *err)
+{
+	int fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	return error_coded(
+	    err, CRL_NO_CGROUP2,
+	    error_coded(err, CRL_CGROUP,
+			error_system(err, errno, "cannot open the cgroup hierarchy %s", mount)));
+}
+
 int cgroup_root(const char *mount, struct error *err)
 {
-	auto_fd fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_fd fd = cgroup_root_known(mount, err);
 	struct statfs fs;
 
 	if (fd < 0)
-		return error_coded(
-		    err, CRL_NO_CGROUP2,
-		    error_coded(
-			err, CRL_CGROUP,
-			error_system(err, errno, "cannot open the cgroup hierarchy %s", mount)));
+		return -1;
 	if (fstatfs(fd, &fs) < 0)
 		return error_coded(
 		    err, CRL_NO_CGROUP2,

@@ -250,7 +250,7 @@ int device_program_attach(int fd, const struct bpf_insn *program, size_t length,
 			  struct error *err)
 {
 	auto_attached ours = { .n = 0 };
-	auto_fd prog = load(program, length, err);
+	auto_left_fd prog = load(program, length, err);
 
 	if (prog < 0 || (!fresh && find_ours(fd, &ours, err) < 0))
 		return -1;

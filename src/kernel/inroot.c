@@ -316,6 +316,21 @@ static void keep(struct inroot_parent *kept, int fd, const char *path)
 		memcpy(kept->path, path, strlen(path) + 1);
 }
 
+void inroot_keep(struct inroot_parent *kept, int fd, const char *path)
+{
+	char text[sizeof(kept->path)];
+	size_t length = strlen(path);
+
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	if (length + 2 > sizeof(text))
+		length = 0;
+	memcpy(text, path, length);
+	text[length] = '/';
+	text[length > 0 ? length + 1 : 0] = '\0';
+	keep(kept, fd, text);
+}
+
 bool inroot_is_in(const struct inroot_parent *kept, const char *path)
 {
 	char parent[PATH_MAX], name[NAME_MAX + 1];

@@ -439,6 +439,12 @@ int mount_new(struct mount_place *place, struct mount_op *op, struct error *err)
 	fd_close(&op->tree);
 	if (is_type(op, "proc") && verify_proc(place->root, op, err) < 0)
 		return -1;
+	/* It is empty, and mostly what comes next goes into it, or beside it. */
+	if (is_type(op, "tmpfs") && !(op->flags & MOUNT_COPY_UP) && place->above.fd < 0 &&
+	    !(op->set & MOUNT_ATTR_RDONLY) && !op->propagation[0]) {
+		inroot_keep(&place->above, take_fd(&tree), op->target);
+		return 0;
+	}
 	return mount_settle(take_fd(&tree), op, err);
 }
 

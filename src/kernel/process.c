@@ -325,7 +325,19 @@ static const char *stat_field(const char *after_name, int n)
 	return after_name;
 }
 
-bool process_died_unexecuted(int procfs, pid_t pid, int pidfd)
+static ssize_t read_kept(int kept, char *text, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = pread(kept, text, size - 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		text[n] = '\0';
+	return n;
+}
+
+bool process_died_unexecuted(int procfs, pid_t pid, int pidfd, int kept)
 {
 	/* PF_FORKNOEXEC of <linux/sched.h>, in the flags that proc(5) lists as field 9. */
 	const unsigned long forked_not_executed = 0x40;
@@ -333,7 +345,8 @@ bool process_died_unexecuted(int procfs, pid_t pid, int pidfd)
 	const char *state, *flags;
 
 	/* Not asked whether it is dead: a dying process closes its files some time before it is. */
-	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
+	if ((kept >= 0 ? read_kept(kept, text, sizeof(text))
+		       : read_proc(procfs, pid, "stat", text, sizeof(text))) < 0)
 		return false;
 	state = strrchr(text, ')');
 	flags = state && state[1] == ' ' ? stat_field(state + 2, 9) : NULL;
@@ -343,15 +356,12 @@ bool process_died_unexecuted(int procfs, pid_t pid, int pidfd)
 	return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 || errno != ESRCH;
 }
 
-int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)
+static int find_start_time(const char *text, pid_t pid, uint64_t *start, bool *dead,
+			   struct error *err)
 {
-	char text[4096];
 	const char *state, *threads, *field;
 	char *end;
 
-	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
-		return error_system(err, errno, "cannot read the start time of the process %d",
-				    pid);
 	/* The name may hold ")" and blanks, the fields behind it never do. */
 	state = strrchr(text, ')');
 	if (!state || state[1] != ' ')
@@ -369,6 +379,32 @@ int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struc
 	 */
 	*dead = *state == 'X' || *state == 'x' || (*state == 'Z' && strtol(threads, NULL, 10) <= 1);
 	return 0;
+}
+
+int process_start_time(int procfs, pid_t pid, uint64_t *start, bool *dead, struct error *err)
+{
+	char text[4096];
+
+	if (read_proc(procfs, pid, "stat", text, sizeof(text)) < 0)
+		return error_system(err, errno, "cannot read the start time of the process %d",
+				    pid);
+	return find_start_time(text, pid, start, dead, err);
+}
+
+int process_start_time_kept(int procfs, pid_t pid, int *kept, uint64_t *start, bool *dead,
+			    struct error *err)
+{
+	char name[32], text[4096];
+
+	fd_close(kept);
+	snprintf(name, sizeof(name), "%d/stat", pid);
+	*kept = procfs_open_file(procfs, name, O_RDONLY, err);
+	if (*kept < 0)
+		return -1;
+	if (read_kept(*kept, text, sizeof(text)) < 0)
+		return error_system(err, errno, "cannot read the start time of the process %d",
+				    pid);
+	return find_start_time(text, pid, start, dead, err);
 }
 
 void process_describe(int procfs, pid_t pid, char *text, size_t size)

@@ -57,7 +57,7 @@ static void check_stat(struct arena *arena, const char *name, uint64_t start, bo
 	fake_file("42/stat", line, strlen(line));
 	must(process_start_time(-1, 42, &found, &dead, &err) == 0);
 	must(found == start && dead == (zombie && !(start & 1)));
-	must(!process_died_unexecuted(-1, 42, -1));
+	must(!process_died_unexecuted(-1, 42, -1, -1));
 }
 
 static void check_raw_stat(const char *text, size_t size)
@@ -72,7 +72,7 @@ static void check_raw_stat(const char *text, size_t size)
 	fake_file("42/comm", text, size);
 	fake_file("42/wchan", text, size);
 	must(process_start_time(-1, 42, &found, &dead, &err) == 0 || err.what[0]);
-	(void)process_died_unexecuted(-1, 42, -1);
+	(void)process_died_unexecuted(-1, 42, -1, -1);
 	process_describe(-1, 42, described, sizeof(described));
 	for (const char *at = described; *at; at++)
 		must((unsigned char)*at >= 0x20 && *at != 0x7f);

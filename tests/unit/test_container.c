@@ -75,7 +75,7 @@ static void test_an_empty_directory_is_a_half_made_container(void **state)
 	check_text(container.state.id, "web");
 	check_int(container_init_open(&room.runtime, &container, &err), -1);
 	check_int(err.kind, ERROR_STATE);
-	check_int(container_remove(&room.runtime, &container, &err), 0);
+	check_int(container_remove(&room.runtime, &container, false, &err), 0);
 	container_close(&container);
 	check_int(faccessat(room.runtime.root, "web", F_OK, 0), -1);
 	room_close(&room);
@@ -178,7 +178,7 @@ static void test_what_is_being_removed_does_not_exist(void **state)
 	container_close(&holder);
 	check_int(container_open(&room.runtime, "web", CONTAINER_NO_LOCK, &container, &err), 0);
 	check_int(container.status, OCI_STATUS_CREATING);
-	check_int(container_remove(&room.runtime, &container, &err), 0);
+	check_int(container_remove(&room.runtime, &container, false, &err), 0);
 	check_int(faccessat(room.runtime.root, "web", F_OK, 0), -1);
 	container_close(&container);
 	room_close(&room);

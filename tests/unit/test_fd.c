@@ -259,6 +259,21 @@ static long elapsed_ms(const struct timespec *start)
 }
 
 /* In a child: what is open beyond the standard streams is the test's. */
+/* Neighbours, one alone, the same twice, and none. */
+static bool closes_all(void)
+{
+	int a = 30, b = 33, c = 31, d = 36, same = 31, none = -1;
+	int *const fds[] = { &a, &b, &none, &c, &d, &same };
+	bool good = true;
+
+	for (int fd = 29; fd < 39; fd++)
+		good &= dup2(STDERR_FILENO, fd) == fd;
+	fd_close_all(fds, sizeof(fds) / sizeof(fds[0]));
+	for (int fd = 29; fd < 39; fd++)
+		good &= fd_is_open(fd) != (fd == 30 || fd == 31 || fd == 33 || fd == 36);
+	return good && a == -1 && b == -1 && c == -1 && d == -1 && same == -1;
+}
+
 static void test_closing_others(void **state)
 {
 	pid_t child = fork();
@@ -279,6 +294,7 @@ static void test_closing_others(void **state)
 		good &= fd_close_others(20, (int[]){ 20 }, 1, &err) == 0;
 		good &= fd_is_open(20) && !fd_is_open(21) && !fd_is_open(40);
 		good &= fd_close_others(10, NULL, 0, &err) == 0 && !fd_is_open(10);
+		good &= closes_all();
 		_exit(good ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);

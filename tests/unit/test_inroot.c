@@ -182,6 +182,44 @@ static void test_neighbours_are_exact_whatever_the_umask(void **state)
 	umask(0);
 }
 
+/* What is made in the kept parent is what a lookup from the root finds; what is there, or is a
+ * link, or lies on another mount, is left to that. */
+static void test_children_are_made_where_their_parent_is(void **state)
+{
+	auto_fd root = open_root();
+	struct inroot_parent kept = INROOT_NO_PARENT;
+	auto_fd made = -1, next = -1, found = -1;
+	struct statx a, b;
+
+	(void)state;
+	assert_int_equal(mkdir("/mnt/root/dev", 0755), 0);
+	assert_false(inroot_is_in(&kept, "/dev/a"));
+	made = inroot_make_child(root, &kept, "/dev/a", 0755);
+	assert_true(made >= 0 && inroot_is_in(&kept, "/dev/b") && inroot_is_in(&kept, "/dev/b/"));
+	assert_false(inroot_is_in(&kept, "/dev/a/b") || inroot_is_in(&kept, "/a"));
+	must_work(found = inroot_open(root, "/dev/a", O_PATH, &err));
+	assert_int_equal(statx(made, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_INO, &a), 0);
+	assert_int_equal(statx(found, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_INO, &b), 0);
+	assert_true(a.stx_ino == b.stx_ino && a.stx_mnt_id == b.stx_mnt_id);
+	assert_int_equal(mode_of("/mnt/root/dev/a"), S_IFDIR | 0755);
+
+	assert_true(inroot_make_child(root, &kept, "/dev/a", 0755) < 0 && errno == EEXIST);
+	assert_int_equal(symlink("/mnt/outside/new", "/mnt/root/dev/link"), 0);
+	assert_true(inroot_make_child(root, &kept, "/dev/link", 0755) < 0 && errno == EEXIST);
+	assert_true(inroot_make_child(root, &kept, "/dev/..", 0755) < 0);
+	assert_true(inroot_make_child(root, &kept, "/no/parent", 0755) < 0 && errno == ENOENT);
+	outside_is_untouched();
+
+	/* The kept one counts, whatever the path says by now. */
+	inroot_keep(&kept, open("/mnt/root/dev/a", O_PATH | O_CLOEXEC), "/some/where/");
+	assert_true(inroot_is_in(&kept, "/some/where/x") && !inroot_is_in(&kept, "/some/where"));
+	next = inroot_make_child(root, &kept, "/some/where/x", 0700);
+	assert_true(next >= 0);
+	assert_int_equal(mode_of("/mnt/root/dev/a/x"), S_IFDIR | 0700);
+	inroot_forget(&kept);
+	assert_false(inroot_is_in(&kept, "/some/where/x"));
+}
+
 static void test_nodes_are_exact(void **state)
 {
 	auto_fd root = open_root();
@@ -309,6 +347,7 @@ int main(void)
 		cmocka_unit_test_setup(test_loops_and_magic_end, world_fresh),
 		cmocka_unit_test_setup(test_other_things_in_the_way, world_fresh),
 		cmocka_unit_test_setup(test_real_paths_have_no_links, world_fresh),
+		cmocka_unit_test_setup(test_children_are_made_where_their_parent_is, world_fresh),
 		cmocka_unit_test_setup(test_nodes_are_exact, world_fresh),
 		cmocka_unit_test_setup(test_neighbours_are_exact, world_fresh),
 		cmocka_unit_test_setup(test_neighbours_are_exact_whatever_the_umask, world_fresh),

@@ -175,6 +175,7 @@ static void test_start_times_tell_processes_apart(void **state)
 	struct error err = { 0 };
 	uint64_t own = 0, childs = 0;
 	bool dead = true;
+	auto_fd kept = -1;
 	int status, ready[2];
 	char byte;
 	pid_t pid;
@@ -182,6 +183,8 @@ static void test_start_times_tell_processes_apart(void **state)
 	(void)state;
 	check_int(process_start_time(procfs, getpid(), &own, &dead, &err), 0);
 	check(own > 0 && !dead);
+	check_int(process_start_time_kept(procfs, getpid(), &kept, &childs, &dead, &err), 0);
+	check(kept >= 0 && childs == own && !dead);
 	usleep(20000);
 	check_int(pipe(ready), 0);
 	pid = spawn(0, -1, NULL);
@@ -193,6 +196,12 @@ static void test_start_times_tell_processes_apart(void **state)
 	check_int(read(ready[0], &byte, 1), 1);
 	check_int(process_start_time(procfs, pid, &childs, &dead, &err), 0);
 	check(childs > own && childs < own + 100000 && !dead);
+	/* The kept file is asked again, and says what the other way says. */
+	check_int(process_start_time_kept(procfs, pid, &kept, &childs, &dead, &err), 0);
+	auto_fd pidfd = process_open(pid, &err);
+	check(pidfd >= 0 && process_died_unexecuted(procfs, pid, pidfd, -1) &&
+	      process_died_unexecuted(-1, pid, pidfd, kept));
+	check(!process_died_unexecuted(procfs, getppid(), pidfd, -1));
 	check(kill(pid, SIGKILL) == 0);
 	while (!dead)
 		check_int(process_start_time(procfs, pid, &own, &dead, &err), 0);
