@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import pathlib
+import re
 import shutil
 import stat
+import subprocess
 
 import bundles
 import pytest
@@ -141,3 +144,33 @@ def test_deleted_binary(creel, copy):
     creel.ok("start", name)
     creel.wait_status(name, "stopped")
     creel.ok("delete", name)
+
+
+def relocated_pages(program):
+    """The whole pages of PT_GNU_RELRO, from where the program begins in memory."""
+    said = subprocess.run(["readelf", "-lW", program], capture_output=True, text=True, check=True).stdout
+    address, size = (int(n, 16) for n in re.search(r"GNU_RELRO\s+0x\w+ 0x(\w+) 0x\w+ 0x\w+ 0x(\w+)", said).groups())
+    return address & ~0xfff, (address + size) & ~0xfff
+
+
+@pytest.mark.parametrize("command", ["events", "exec"])
+def test_what_was_relocated_is_read_only(creel, command):
+    """In a program that only looks, and in one that has moved to the read-only clone of itself."""
+    words = ["/bin/probe", "sleep"] if command == "exec" else []
+    with creel.running(creel.bundle("/bin/probe", "sleep")) as name, creel.spawn(command, name, *words) as process:
+        proc = pathlib.Path(f"/proc/{process.pid}")
+
+        def waits():
+            """It has come to where it stays."""
+            state = (proc / "stat").read_text().rpartition(")")[2].split()[0]
+            children = (proc / f"task/{process.pid}/children").read_text()
+            return state == "S" and (proc / "cmdline").read_text().startswith(creel.binary) and (children or not words)
+        wait_until(waits, f"{command} waits")
+        maps = (proc / "maps").read_text()
+    found = re.findall(r"^(\w+)-(\w+) (\S+) (\w+) \S+ (\d+)", maps, re.M)
+    inode = str(os.stat(creel.binary).st_ino)
+    base = min(int(start, 16) for start, _, _, offset, node in found if node == inode and int(offset, 16) == 0)
+    first, end = relocated_pages(creel.binary)
+    rights = [mode for start, stop, mode, _, _ in found
+              if int(start, 16) < base + end and int(stop, 16) > base + first]
+    assert rights and not [mode for mode in rights if "w" in mode], maps
