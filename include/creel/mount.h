@@ -7,6 +7,7 @@
 
 #include <creel/compiler.h>
 #include <creel/idmap.h>
+#include <creel/inroot.h>
 #include <creel/text.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -104,8 +105,28 @@ int mount_prepare_root(const char *rootfs, unsigned long propagation, struct err
  * (WHERE is NULL) gives way to what is there already.
  */
 int mount_apply(int root, struct mount_op *op, struct error *err) must_check;
-/* The same for N ops in their order. */
-int mount_apply_all(int root, struct mount_op *ops, size_t n, struct error *err) must_check;
+
+/* What one op leaves to the next. */
+struct mount_place {
+	int root;
+	struct inroot_parent parent; /* of the last node or link */
+	struct inroot_parent above;  /* of the last mount point, if that was made for it */
+	char looked_for[256];	     /* the last thing that a link would point to, */
+	bool exists;		     /* and whether it is there */
+	uint64_t harmless[4];	     /* ids of mounts that are no procfs, */
+	size_t harmless_n;	     /* the first ones that were met */
+};
+
+#define MOUNT_PLACE(fd)                                                                            \
+	((struct mount_place){                                                                     \
+	    .root = (fd), .parent = INROOT_NO_PARENT, .above = INROOT_NO_PARENT })
+
+/* The same for N ops in their order, after others on the same PLACE, which begins as
+ * MOUNT_PLACE(ROOT). */
+int mount_apply_all(struct mount_place *place, struct mount_op *ops, size_t n,
+		    struct error *err) must_check;
+void mount_place_close(struct mount_place *place);
+#define auto_place cleanup_with(mount_place_close) struct mount_place
 /* Second half of ops with MOUNT_LATE_READONLY; closes OP->mounted. */
 int mount_finish(struct mount_op *op, struct error *err) must_check;
 

@@ -23,8 +23,11 @@ int verb_start(struct runtime *runtime, const char *id, struct error *err) must_
  * pid namespace takes all. */
 int verb_kill(struct runtime *runtime, const char *id, int signal, bool all,
 	      struct error *err) must_check;
-/* The same, and returns when the init has ended; or with an error that names it, when the deadline
- * of --timeout, a minute otherwise, is over. */
+/* The same for one that is open. */
+int kill_container(struct runtime *runtime, struct container *container, int signal, bool all,
+		   struct error *err) must_check;
+/* verb_kill(), and returns when the init has ended; or with an error that names it, when the
+ * deadline of --timeout, a minute otherwise, is over. */
 int verb_kill_and_wait(struct runtime *runtime, const char *id, int signal, bool all,
 		       struct error *err) must_check;
 

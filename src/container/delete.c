@@ -78,9 +78,9 @@ static void kill_first(struct runtime *runtime, const char *id)
 
 	if (container_open(runtime, id, CONTAINER_NO_LOCK, &container, &gone) < 0 ||
 	    (container.status == OCI_STATUS_RUNNING &&
-	     verb_kill(runtime, id, SIGKILL, false, &gone) < 0) ||
+	     kill_container(runtime, &container, SIGKILL, false, &gone) < 0) ||
 	    ((container.status == OCI_STATUS_PAUSED || container.status == OCI_STATUS_STOPPED) &&
-	     verb_kill(runtime, id, SIGKILL, true, &gone) < 0))
+	     kill_container(runtime, &container, SIGKILL, true, &gone) < 0))
 		error_ignore(&gone, "what matters is said when the lock is taken");
 }
 

@@ -149,12 +149,13 @@ static int make_mounts(struct init *init, struct error *err)
 {
 	const struct plan *plan = init->plan;
 	size_t n = mounts_without_network(plan);
+	auto_place place = MOUNT_PLACE(init->root);
 
-	if (mount_apply_all(init->root, plan->mounts, n, err) < 0)
+	if (mount_apply_all(&place, plan->mounts, n, err) < 0)
 		return error_coded(err, CRL_MOUNT, -1);
 	if (create_join_network(init->create, init->channel, err) < 0)
 		return -1;
-	if (mount_apply_all(init->root, plan->mounts + n, plan->mounts_n - n, err) < 0)
+	if (mount_apply_all(&place, plan->mounts + n, plan->mounts_n - n, err) < 0)
 		return error_coded(err, CRL_MOUNT, -1);
 	return 0;
 }

@@ -123,29 +123,35 @@ static int kill_all(struct runtime *runtime, struct container *container, int si
 	return init < 0 ? -1 : process_signal(init, signal, err);
 }
 
+int kill_container(struct runtime *runtime, struct container *container, int signal, bool all,
+		   struct error *err)
+{
+	if (all)
+		return kill_all(runtime, container, signal, err);
+	if (container->status == OCI_STATUS_STOPPED || container->status == OCI_STATUS_CREATING)
+		return not_running(container->id, err);
+
+	auto_fd init = container_init_open(runtime, container, err);
+
+	if (init < 0)
+		return -1;
+	if (signal == SIGKILL && container->state.shared_pid)
+		return kill_all(runtime, container, signal, err);
+	if (process_signal(init, signal, err) < 0) {
+		if (err->errnum == ESRCH)
+			return not_running(container->id, err);
+		return -1;
+	}
+	return 0;
+}
+
 int verb_kill(struct runtime *runtime, const char *id, int signal, bool all, struct error *err)
 {
 	auto_container container = { .dir = -1 };
 
 	if (container_open(runtime, id, CONTAINER_NO_LOCK, &container, err) < 0)
 		return -1;
-	if (all)
-		return kill_all(runtime, &container, signal, err);
-	if (container.status == OCI_STATUS_STOPPED || container.status == OCI_STATUS_CREATING)
-		return not_running(id, err);
-
-	auto_fd init = container_init_open(runtime, &container, err);
-
-	if (init < 0)
-		return -1;
-	if (signal == SIGKILL && container.state.shared_pid)
-		return kill_all(runtime, &container, signal, err);
-	if (process_signal(init, signal, err) < 0) {
-		if (err->errnum == ESRCH)
-			return not_running(id, err);
-		return -1;
-	}
-	return 0;
+	return kill_container(runtime, &container, signal, all, err);
 }
 
 int verb_kill_and_wait(struct runtime *runtime, const char *id, int signal, bool all,

@@ -185,23 +185,24 @@ static int apply_one(struct mount_place *place, struct mount_op *op, struct erro
 	return error_at(err, op->where);
 }
 
-int mount_apply_all(int root, struct mount_op *ops, size_t n, struct error *err)
+int mount_apply_all(struct mount_place *place, struct mount_op *ops, size_t n, struct error *err)
 {
-	struct mount_place place = {
-		.root = root,
-		.parent = INROOT_NO_PARENT,
-		.above = INROOT_NO_PARENT,
-	};
 	int result = 0;
 
 	for (size_t i = 0; i < n && result == 0; i++)
-		result = apply_one(&place, &ops[i], err);
-	inroot_forget(&place.parent);
-	inroot_forget(&place.above);
+		result = apply_one(place, &ops[i], err);
 	return result;
+}
+
+void mount_place_close(struct mount_place *place)
+{
+	inroot_forget(&place->parent);
+	inroot_forget(&place->above);
 }
 
 int mount_apply(int root, struct mount_op *op, struct error *err)
 {
-	return mount_apply_all(root, op, 1, err);
+	auto_place place = MOUNT_PLACE(root);
+
+	return mount_apply_all(&place, op, 1, err);
 }

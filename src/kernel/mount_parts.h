@@ -3,7 +3,6 @@
 
 #include <creel/arena.h>
 #include <creel/compiler.h>
-#include <creel/inroot.h>
 #include <creel/mount_table.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,17 +10,7 @@
 
 struct error;
 struct mount_op;
-
-/* What one op leaves to the next. */
-struct mount_place {
-	int root;
-	struct inroot_parent parent; /* of the last node or link */
-	struct inroot_parent above;  /* of the last mount point, if that was made for it */
-	char looked_for[256];	     /* the last thing that a link would point to, */
-	bool exists;		     /* and whether it is there */
-	uint64_t harmless[4];	     /* ids of mounts that are no procfs, */
-	size_t harmless_n;	     /* the first ones that were met */
-};
+struct mount_place;
 
 /* mount_target.c: the place that a mount goes to. */
 
