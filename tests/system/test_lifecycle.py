@@ -48,6 +48,33 @@ def test_whole_life(creel, sleeper):
     assert creel.ids() == []
 
 
+@pytest.mark.parametrize("spelling", ["{real}", "{real}/", "{real}/.", "{real}/../{name}", "/.{real}", "/{real}", "{link}", "{link}/",
+                                      "{above}/{name}", "."])
+def test_the_bundle_is_where_it_really_is(creel, spelling):
+    """However its path is written, and with config.json a link: what is stored is the real one."""
+    bundle = creel.bundle("/bin/probe", "sleep")
+    real = bundle.path.resolve()
+    link = real.with_name(f"{real.name}-link")
+    link.symlink_to(real)
+    above = real.parent.with_name(f"{real.parent.name}-above")
+    above.symlink_to(real.parent)
+    try:
+        path = spelling.format(real=real, name=real.name, link=link, above=above)
+        for config in ("a file", "a link"):
+            if config == "a link":
+                (real / "config.json").rename(real / "the.json")
+                (real / "config.json").symlink_to("the.json")
+            name = creel.id()
+            creel.ok("create", "--bundle", path, name, cwd=real)
+            try:
+                assert creel.state(name)["bundle"] == str(real)
+            finally:
+                creel.ok("delete", "--force", name)
+    finally:
+        above.unlink()
+        link.unlink()
+
+
 def test_an_id_can_be_used_again(creel, sleeper):
     name = creel.id()
     for _ in range(3):

@@ -206,6 +206,39 @@ static void test_relative_sources(void **state)
 	assert_string_equal(read_text("/mnt/root/here/file"), "text");
 }
 
+/* The directory that is kept from one mount to the next is never one that was covered since. */
+static void test_mount_points_are_made_where_they_are_seen(void **state)
+{
+	auto_fd root = prepare();
+	struct mount_op ops[] = {
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "one", .target = "/a"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "two", .target = "/a/b"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "three", .target = "/a/c"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "cover", .target = "/a/"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "four", .target = "/a/d"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "deep", .target = "/a/d/e/f"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "again", .target = "/a/d"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "last", .target = "/a/g"),
+		OP(.kind = MOUNT_NEW, .type = "tmpfs", .source = "linked", .target = "/link/h"),
+	};
+	auto_place place = MOUNT_PLACE(root);
+
+	(void)state;
+	assert_int_equal(symlink("a", "/mnt/root/link"), 0);
+	must_work(mount_apply_all(&place, ops, sizeof(ops) / sizeof(ops[0]), &err));
+	assert_false(exists("/mnt/root/a/b") || exists("/mnt/root/a/c") ||
+		     exists("/mnt/root/a/d/e"));
+	assert_true(exists("/mnt/root/a/d") && exists("/mnt/root/a/g") && exists("/mnt/root/a/h"));
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		assert_int_equal(mounts_with(ops[i].source), 1);
+	assert_int_equal(mounts_with(" /mnt/root/a/d/e/f "), 1);
+	assert_int_equal(mounts_with(" /mnt/root/a/h "), 1);
+	/* Without its covers the first is as it was. */
+	assert_int_equal(umount2("/mnt/root/a", MNT_DETACH), 0);
+	assert_true(exists("/mnt/root/a/b") && exists("/mnt/root/a/c"));
+	assert_false(exists("/mnt/root/a/d") || exists("/mnt/root/a/g") || exists("/mnt/root/a/h"));
+}
+
 static void test_recursive_binds(void **state)
 {
 	auto_fd root = prepare();
@@ -975,6 +1008,7 @@ int main(void)
 		TEST(test_nothing_covers_proc),
 		TEST(test_binds),
 		TEST(test_relative_sources),
+		TEST(test_mount_points_are_made_where_they_are_seen),
 		TEST(test_recursive_binds),
 		TEST(test_access_times),
 		TEST(test_hostile_targets),
