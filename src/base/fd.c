@@ -118,7 +118,7 @@ int fd_close_others(int first, int *keep, size_t n, struct error *err)
 
 void fd_close_all(int *const *fds, size_t n)
 {
-	int numbers[16];
+	int numbers[16] = { 0 };
 	size_t open = 0;
 
 	for (size_t i = 0; i < n; i++) {
