@@ -18,7 +18,7 @@
 #define ANSWERS_MAX 16
 
 /* More would save little, and make the way of a call longer. */
-#define EXCEPTIONS_MAX 3
+#define EXCEPTIONS_MAX ((size_t)3)
 
 #define LOAD		(BPF_LD | BPF_W | BPF_ABS)
 #define JUMP_EQUAL	(BPF_JMP | BPF_JEQ | BPF_K)
