@@ -68,8 +68,12 @@ int fd_ensure_standard(struct error *err)
 	    !((fds[0].revents | fds[1].revents | fds[2].revents) & POLLNVAL))
 		return 0;
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fd_is_open(fd))
+		int flags = fcntl(fd, F_GETFL);
+
+		/* O_PATH makes one that nobody can read or write, only go on from. */
+		if (flags >= 0 && !(flags & O_PATH))
 			continue;
+		close(fd);
 		/* The lowest free number is FD itself, as all below it are open. */
 		if (open("/dev/null", O_RDWR) < 0)
 			return error_system(err, errno, "cannot open /dev/null");

@@ -163,6 +163,13 @@ int become_prepare_streams(struct become *become, struct error *err)
 		if (is_null_device(&status)) {
 			if (reopen_null(become, stream, &null, err) < 0)
 				return -1;
+		} else if (S_ISDIR(status.stx_mode)) {
+			/* A way out (CVE-2024-21626). */
+			return error_coded(err, CRL_PASSED_FD,
+					   error_usage(err,
+						       "standard stream %d is a directory: it "
+						       "would lead out of the container",
+						       stream));
 		} else if (S_ISFIFO(status.stx_mode) || S_ISSOCK(status.stx_mode)) {
 			/* So that the user can open /dev/stdout again; never a file or device of
 			 * the host's. */

@@ -198,7 +198,8 @@ static int lock(const struct runtime *runtime, int dir, enum container_lock kind
 }
 
 /* A delete may have removed the directory while we waited for its lock, and a create made a new
- * one: 1 no, 0 yes.  It is never renamed, and one that was removed has no links. */
+ * one: 1 no, 0 yes.  It is never renamed, and one that was removed has no links (but where it came
+ * from a lower layer of overlayfs: an image that has containers in it). */
 static int is_still(const char *id, int dir, struct error *err)
 {
 	struct stat st;

@@ -46,7 +46,9 @@ struct relay {
 
 static void watched(sigset_t *set)
 {
-	sigfillset(set);
+	/* sigfillset(3) leaves out what the C library needs for threads, which is SIGRTMIN of
+	 * another C library's callers. */
+	memset(set, 0xff, sizeof(*set));
 	/* Those that mean a bug of our own, and those that cannot be blocked, stay as they are. */
 	sigdelset(set, SIGSEGV);
 	sigdelset(set, SIGBUS);

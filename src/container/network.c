@@ -36,7 +36,8 @@ static bool is_late(const struct create *create)
 /* I can have it at once; what is in it is only for what runs later. */
 static int hand_over(struct create *create, struct error *err)
 {
-	auto_left_fd made = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
+	/* Not left open: it would keep the namespace alive for as long as a `run` lasts. */
+	auto_fd made = namespace_open_own(create->runtime->procfs, CLONE_NEWNET, err);
 
 	if (made < 0)
 		return create_explain_namespace(create, CLONE_NEWNET, err);

@@ -105,7 +105,7 @@ static int write_safely(struct runtime *runtime, const struct state *state, int 
 
 	if (!limit || !text_parse_uint(limit, UINT64_MAX, &bytes))
 		return write_limits(runtime, state, cgroup, plan, err);
-	sigfillset(&all);
+	memset(&all, 0xff, sizeof(all));
 	if (sigprocmask(SIG_BLOCK, &all, &before) < 0)
 		return error_system(err, errno, "cannot block signals");
 	result = update_memory_prepare(cgroup, bytes, runtime->timeout_ms, &memory, err);

@@ -156,7 +156,8 @@ int mount_open_target(struct mount_place *place, const struct mount_op *op, bool
 	struct statx status;
 
 	*was_there = false;
-	if (directory && inroot_is_in(&place->above, op->target)) {
+	if (directory && !(op->flags & MOUNT_REAL_TARGET) &&
+	    inroot_is_in(&place->above, op->target)) {
 		fd = make_new(place, op);
 		if (fd >= 0)
 			return take_fd(&fd);

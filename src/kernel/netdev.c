@@ -58,8 +58,9 @@ struct move {
 int netdev_loopback_up(struct error *err)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	/* Any socket will do; this one is made fastest, and as fast as a netlink request. */
-	auto_left_fd fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* Any socket will do; this one is made fastest, and as fast as a netlink request.  It keeps
+	 * its network namespace alive. */
+	auto_fd fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return error_system(err, errno, "cannot make a socket to bring lo up");

@@ -69,9 +69,9 @@ static bool remap_constant(char *start, size_t size, const ElfW(Phdr) * segment,
 
 /*
  * Variables are not what the file says any more: their pages are copied, and the copy is moved into
- * their place.  Nothing may write to them between the two calls; errno is no such variable, since
- * it belongs to the thread.  The kernel does the copying, since to a sanitizer the gaps between
- * variables are out of bounds.
+ * their place.  Nothing may write to them between the two calls, and only a call that fails writes
+ * errno, which may be one of them.  The kernel does the copying, since to a sanitizer the gaps
+ * between variables are out of bounds.
  */
 static bool remap_variables(char *start, size_t size)
 {

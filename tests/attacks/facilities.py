@@ -48,15 +48,19 @@ def proc_is_a_link(world, kind):
         world.hit("a label was written into the image")
 
 
-@attack("A-06", plant=w.touches("d/x"), kind=["link", "file"])
+@attack("A-06", plant=w.touches("d/x"), kind=["link", "file", "parent"])
 def sys_is_a_link(world, kind):
-    """A-06 (CVE-2023-27561): the same with /sys."""
+    """A-06 (CVE-2023-27561): the same with /sys; or it lies in a link, beside what was just mounted there."""
     world.link("/sys", world.canary / "d")
     if kind == "file":
         world.link("/sys", "/tmp/f")
-    spec = world.spec("/bin/busybox", "ls", "/sys/kernel")
-    spec["mounts"] = [{"destination": "/sys", "type": "sysfs", "source": "sysfs",
+    place = "/sys/sys" if kind == "parent" else "/sys"
+    spec = world.spec("/bin/busybox", "ls", f"{place}/kernel")
+    spec["mounts"] = [{"destination": place, "type": "sysfs", "source": "sysfs",
                        "options": ["ro"]}]
+    if kind == "parent":
+        world.link("/sys", "/tmp")
+        spec["mounts"].insert(0, {"destination": "/sys/first", "type": "tmpfs", "source": "tmpfs"})
     result = world.run(spec)
     if result.code == 0:
         world.hit(f"sysfs was mounted through a link: {result}")

@@ -81,3 +81,25 @@ def test_each_hook_meets_the_network_that_it_has_to(creel, staged):
     assert [w[:2] for w in words] == [["createRuntime", own], ["poststart", own], ["poststop", own]]
     assert own != theirs and [w[2] for w in words[:2]] == [theirs, theirs]
 
+
+
+@WAYS
+def test_a_poststop_hook_gets_its_device_back(creel, staged):
+    """The container's network ends with the container, not with the command that ran it."""
+    seen = creel.directory / "seen"
+    create, stop = creel.directory / "create", creel.directory / "stop"
+    create.write_text("#!/bin/sh -e\npid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/')\n"
+                      "ip link add creel0 type veth peer name creel1\nip link set creel1 netns $pid\n")
+    stop.write_text("#!/bin/sh\nn=0\nwhile [ -e /proc/sys/net/ipv4/conf/creel0 ] && [ $n -lt 300 ]; do\n"
+                    f"n=$((n + 1)); sleep 0.1; done\n[ $n -lt 300 ] && echo gone > {seen}\n")
+    bundle = creel.shell("cat /proc/net/dev")
+    bundle.spec["hooks"] = {kind: [{"path": str(script), "timeout": 60, "env": [f"PATH={os.environ['PATH']}"]}]
+                            for kind, script in (("createRuntime", create), ("poststop", stop))}
+    for script in (create, stop):
+        script.chmod(0o755)
+    stage(bundle.spec, staged)
+    bundle.write()
+    creel.prefix = ["unshare", "--net", *creel.prefix]
+    result = creel.run_bundle(bundle)
+    assert result.code == 0 and "creel1" in result.out, str(result)
+    assert seen.read_text() == "gone\n"
