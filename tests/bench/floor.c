@@ -3,12 +3,24 @@
  * needs, in the cheapest form and order known, and nothing else - no JSON, no state, no checks, no
  * cleanup after an error.  What a runtime takes longer than this is the runtime's own.
  *
- *	floor run [--seccomp FILE] [--userns] [--devices] ROOTFS CGROUP PROGRAM [ARG...]
+ *	floor run [OPTION...] ROOTFS CGROUP PROGRAM [ARG...]
+ *	floor create [OPTION...] FIFO ROOTFS CGROUP PROGRAM [ARG...]
+ *	floor start FIFO
+ *	floor kill CGROUP
+ *	floor delete FIFO CGROUP		of a stopped container
+ *	floor delete-force FIFO CGROUP
  *	floor exec PIDFILE CGROUP PROGRAM [ARG...]
  *	floor none PROGRAM [ARG...]		just the exec of a static program
  *	floor dump PIDFILE FILE			a process's seccomp filter as a file for --seccomp
  *
- * CGROUP is a directory that "run" makes and removes and that "exec" enters.
+ * CGROUP is a directory that "run" and "create" make, "run" and "delete" remove and "exec" enters.
+ * FIFO is what a created container waits at; with "-" it does not, as in `run -d`.  OPTIONs are
+ *
+ *	--seccomp FILE		install this filter
+ *	--userns		with 65536 ids of a user namespace
+ *	--rootless		with our own id alone, no network namespace, and no CGROUP ("-")
+ *	--devices		attach the default device rules
+ *	--terminal SOCKET	make a terminal and send it there
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +29,7 @@
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,14 +37,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
@@ -46,9 +63,14 @@ struct floor {
 	const char *cgroup;
 	char **program;
 	struct sock_fprog filter; /* empty: no seccomp */
-	bool userns;
+	bool userns;		  /* also of --rootless */
+	bool rootless;
 	bool devices;
-	int ready[2]; /* with userns: the parent writes when the maps are set */
+	const char *terminal;
+	const char *fifo; /* of "create" */
+	int gate;	  /* that, open */
+	int mapped[2];	  /* with userns: the parent writes when the maps are set */
+	int ready[2];	  /* of "create": the child writes when it waits, and closes at its exec */
 };
 
 static _Noreturn void die(const char *what)
@@ -65,9 +87,19 @@ static long need(long result, const char *what)
 	return result;
 }
 
+/* A sysfs of our own belongs to a network namespace of our own, a cgroup2 to a cgroup. */
+static void bind_from_host(const char *target, unsigned long flags)
+{
+	char source[32];
+
+	snprintf(source, sizeof(source), "/%s", target);
+	need(mount(source, target, NULL, MS_BIND | MS_REC, NULL), source);
+	need(mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | flags, NULL), target);
+}
+
 static void mount_all(const struct floor *floor)
 {
-	static const struct {
+	const struct {
 		const char *target, *type;
 		unsigned long flags;
 		const char *data;
@@ -75,7 +107,8 @@ static void mount_all(const struct floor *floor)
 		{ "proc", "proc", 0, NULL },
 		{ "dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k" },
 		{ "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-		  "newinstance,ptmxmode=0666,mode=0620,gid=5" },
+		  floor->rootless ? "newinstance,ptmxmode=0666,mode=0620"
+				  : "newinstance,ptmxmode=0666,mode=0620,gid=5" },
 		{ "dev/shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, "mode=1777,size=65536k" },
 		{ "dev/mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL },
 		{ "sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, NULL },
@@ -89,6 +122,10 @@ static void mount_all(const struct floor *floor)
 		/* The directories below /dev lie on the tmpfs that was mounted just before. */
 		if (strncmp(mounts[i].target, "dev/", 4) == 0)
 			need(mkdir(mounts[i].target, 0755), mounts[i].target);
+		if (floor->rootless && strncmp(mounts[i].target, "sys", 3) == 0) {
+			bind_from_host(mounts[i].target, mounts[i].flags);
+			continue;
+		}
 		need(mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags,
 			   mounts[i].data),
 		     mounts[i].target);
@@ -125,6 +162,36 @@ static void make_devices(const struct floor *floor)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		need(symlink(links[i][0], links[i][1]), links[i][1]);
+}
+
+/* The terminal becomes the controlling one, /dev/console and the standard streams. */
+static void make_terminal(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int unlocked = 0, master, slave, to;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec name = { "/dev/ptmx", strlen("/dev/ptmx") };
+	struct msghdr message = { .msg_iov = &name,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	master = (int)need(open("dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), "make a terminal");
+	need(ioctl(master, TIOCSPTLCK, &unlocked), "unlock the terminal");
+	slave = (int)need(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), "open it");
+	need(ioctl(slave, TIOCSCTTY, 0), "make it the controlling terminal");
+	need(mknod("dev/console", S_IFREG | 0666, 0), "dev/console");
+	need(mount("dev/pts/0", "dev/console", NULL, MS_BIND, NULL), "bind dev/console");
+	for (int stream = 0; stream < 3; stream++)
+		need(dup2(slave, stream), "make it a standard stream");
+	to = (int)need(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "make a socket");
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	need(connect(to, (struct sockaddr *)&address, sizeof(address)), path);
+	memcpy(CMSG_DATA(&control.header), &master, sizeof(master));
+	need(sendmsg(to, &message, 0), "send the terminal");
 }
 
 static void protect_paths(void)
@@ -169,6 +236,12 @@ static _Noreturn void become_program(const struct floor *floor)
 	if (floor->filter.len > 0)
 		need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &floor->filter),
 		     "install the filter");
+	if (floor->gate > 0) {
+		char byte;
+
+		need(write(floor->ready[1], "", 1), "tell the parent");
+		need(read(floor->gate, &byte, 1), "wait for start");
+	}
 	execve(floor->program[0], floor->program,
 	       (char *[]){ "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 			   "TERM=xterm", NULL });
@@ -180,7 +253,7 @@ static _Noreturn void be_container(const struct floor *floor)
 	char byte;
 
 	if (floor->userns) {
-		need(read(floor->ready[0], &byte, 1), "wait for the id maps");
+		need(read(floor->mapped[0], &byte, 1), "wait for the id maps");
 		need(syscall(SYS_setresgid, 0, 0, 0), "become group 0");
 		need(syscall(SYS_setresuid, 0, 0, 0), "become user 0");
 	}
@@ -188,6 +261,8 @@ static _Noreturn void be_container(const struct floor *floor)
 	umask(0); /* for the modes of the devices */
 	mount_all(floor);
 	make_devices(floor);
+	if (floor->terminal)
+		make_terminal(floor->terminal);
 	need(syscall(SYS_pivot_root, ".", "."), "pivot the root");
 	need(umount2(".", MNT_DETACH), "leave the old root");
 	protect_paths();
@@ -238,22 +313,29 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void write_file(const char *path, const char *text)
+static int write_file(const char *path, const char *text)
 {
 	int fd = (int)need(open(path, O_WRONLY | O_CLOEXEC), path);
 
 	need(write(fd, text, strlen(text)), path);
-	close(fd);
+	return close(fd);
 }
 
-static void write_maps(pid_t pid)
+static void write_maps(const struct floor *floor, pid_t pid)
 {
-	char path[64];
+	char path[64], uids[32], gids[32];
 
+	snprintf(uids, sizeof(uids), "0 %u %u", floor->rootless ? getuid() : 100000,
+		 floor->rootless ? 1 : 65536);
+	snprintf(gids, sizeof(gids), "0 %u %u", floor->rootless ? getgid() : 100000,
+		 floor->rootless ? 1 : 65536);
+	snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
+	if (floor->rootless)
+		write_file(path, "deny");
 	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
-	write_file(path, "0 100000 65536");
+	write_file(path, uids);
 	snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
-	write_file(path, "0 100000 65536");
+	write_file(path, gids);
 }
 
 /* Device rules of the default configuration: character devices 1:*, 5:* and 136:* only. */
@@ -286,41 +368,88 @@ static void attach_devices(int cgroup)
 	close(fd);
 }
 
-static int run(struct floor *floor)
+/* Makes the cgroup and the container in it; returns the process. */
+static inline __attribute__((always_inline)) pid_t make_container(struct floor *floor)
 {
-	int cgroup;
-
-	need(mkdir(floor->cgroup, 0755), floor->cgroup);
-	cgroup = (int)need(open(floor->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), floor->cgroup);
-	if (floor->devices)
-		attach_devices(cgroup);
-
-	struct clone_args args = {
-		.flags = NAMESPACES | CLONE_INTO_CGROUP | CLONE_VM | CLONE_VFORK,
-		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)cgroup,
-	};
+	struct clone_args args = { .flags = NAMESPACES, .exit_signal = SIGCHLD };
 	pid_t pid;
 
+	if (floor->rootless) {
+		args.flags &= ~(uint64_t)CLONE_NEWNET;
+	} else {
+		int cgroup;
+
+		need(mkdir(floor->cgroup, 0755), floor->cgroup);
+		cgroup = (int)need(open(floor->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				   floor->cgroup);
+		if (floor->devices)
+			attach_devices(cgroup);
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup;
+	}
 	if (floor->userns) {
-		/* The child waits for its maps, so it cannot borrow the parent's memory. */
-		need(pipe2(floor->ready, O_CLOEXEC), "make a pipe");
-		args.flags = NAMESPACES | CLONE_NEWUSER | CLONE_INTO_CGROUP;
+		args.flags |= CLONE_NEWUSER;
+		need(pipe2(floor->mapped, O_CLOEXEC), "make a pipe");
+	}
+	if (floor->userns || floor->fifo) {
+		/* It waits for the parent, so it cannot borrow the parent's memory. */
 		pid = (pid_t)need(syscall(SYS_clone3, &args, sizeof(args)), "clone");
 		if (pid == 0)
 			be_container(floor);
-		write_maps(pid);
-		need(write(floor->ready[1], "", 1), "tell the child");
 	} else {
+		args.flags |= CLONE_VM | CLONE_VFORK;
 		pid = (pid_t)need(clone_borrowing(&args), "clone");
 		if (pid == 0)
 			be_container(floor);
 	}
+	if (floor->userns) {
+		write_maps(floor, pid);
+		need(write(floor->mapped[1], "", 1), "tell the child");
+	}
+	return pid;
+}
 
-	int status = wait_for(pid);
+static int run(struct floor *floor)
+{
+	int status = wait_for(make_container(floor));
 
-	need(rmdir(floor->cgroup), floor->cgroup);
+	if (!floor->rootless)
+		need(rmdir(floor->cgroup), floor->cgroup);
 	return status;
+}
+
+static int create(struct floor *floor)
+{
+	char byte;
+
+	need(pipe2(floor->ready, O_CLOEXEC), "make a pipe");
+	if (strcmp(floor->fifo, "-") != 0) {
+		need(mkfifo(floor->fifo, 0600), floor->fifo);
+		floor->gate = (int)need(open(floor->fifo, O_RDWR | O_CLOEXEC), floor->fifo);
+	}
+	make_container(floor);
+	close(floor->ready[1]);
+	/* One byte when it waits, none when it has executed. */
+	return read(floor->ready[0], &byte, 1) == (floor->gate > 0) ? 0 : 1;
+}
+
+static int start(const char *fifo)
+{
+	return need(write((int)need(open(fifo, O_WRONLY), fifo), "", 1), fifo) != 1;
+}
+
+static int kill_all(const char *cgroup)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/cgroup.kill", cgroup);
+	return write_file(path, "1");
+}
+
+static int delete (const char *fifo, const char *cgroup)
+{
+	need(rmdir(cgroup), cgroup);
+	return strcmp(fifo, "-") == 0 ? 0 : (int)need(unlink(fifo), fifo);
 }
 
 static int exec_inside(struct floor *floor, pid_t target)
@@ -381,49 +510,83 @@ static pid_t read_pid(const char *path)
 	return atoi(text);
 }
 
-static int usage(void)
+/* The end of the first process is that of all in its pid namespace.  cgroup.events would tell too,
+ * ten milliseconds later: the kernel notifies no more often. */
+static int delete_force(const char *fifo, const char *cgroup)
 {
-	fputs("Usage: floor run [--seccomp FILE] [--userns] [--devices] ROOTFS CGROUP PROGRAM...\n"
-	      "       floor exec PIDFILE CGROUP PROGRAM [ARG...]\n"
-	      "       floor none PROGRAM [ARG...]\n"
-	      "       floor dump PIDFILE FILE\n",
-	      stderr);
-	return 2;
+	char path[4096];
+	struct pollfd first = { .events = POLLIN };
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	first.fd = (int)need(syscall(SYS_pidfd_open, read_pid(path), 0), "open the container");
+	kill_all(cgroup);
+	need(poll(&first, 1, -1), "wait");
+	return delete (fifo, cgroup);
+}
+
+static _Noreturn void usage(void)
+{
+	fputs("floor: the head of floor.c says how it is called\n", stderr);
+	exit(2);
+}
+
+/* The options, and behind them ROOTFS, CGROUP and PROGRAM; of "create" first the FIFO. */
+static void parse(struct floor *floor, bool creates, char **argv)
+{
+	for (; *argv && (*argv)[0] == '-' && (*argv)[1]; argv++) {
+		if (strcmp(*argv, "--userns") == 0)
+			floor->userns = true;
+		else if (strcmp(*argv, "--rootless") == 0)
+			floor->userns = floor->rootless = true;
+		else if (strcmp(*argv, "--devices") == 0)
+			floor->devices = true;
+		else if (strcmp(*argv, "--seccomp") == 0 && argv[1])
+			load_filter(floor, *++argv);
+		else if (strcmp(*argv, "--terminal") == 0 && argv[1])
+			floor->terminal = *++argv;
+		else
+			usage();
+	}
+	if (creates && *argv)
+		floor->fifo = *argv++;
+	if (!argv[0] || !argv[1] || !argv[2])
+		usage();
+	floor->rootfs = argv[0];
+	floor->cgroup = argv[1];
+	floor->program = argv + 2;
 }
 
 int main(int argc, char **argv)
 {
 	struct floor floor = { 0 };
-	int at = 2;
+	const char *word = argc > 1 ? argv[1] : "";
 
-	if (argc == 4 && strcmp(argv[1], "dump") == 0)
+	if (strcmp(word, "run") == 0) {
+		parse(&floor, false, argv + 2);
+		return run(&floor);
+	}
+	if (strcmp(word, "create") == 0) {
+		parse(&floor, true, argv + 2);
+		return create(&floor);
+	}
+	if (strcmp(word, "start") == 0 && argc == 3)
+		return start(argv[2]);
+	if (strcmp(word, "kill") == 0 && argc == 3)
+		return kill_all(argv[2]);
+	if (strcmp(word, "delete") == 0 && argc == 4)
+		return delete (argv[2], argv[3]);
+	if (strcmp(word, "delete-force") == 0 && argc == 4)
+		return delete_force(argv[2], argv[3]);
+	if (strcmp(word, "dump") == 0 && argc == 4)
 		return dump(read_pid(argv[2]), argv[3]);
-	if (argc > 2 && strcmp(argv[1], "none") == 0) {
+	if (strcmp(word, "none") == 0 && argc > 2) {
 		execv(argv[2], argv + 2);
 		die(argv[2]);
 	}
-	if (argc > 4 && strcmp(argv[1], "exec") == 0) {
+	if (strcmp(word, "exec") == 0 && argc > 4) {
 		floor.cgroup = argv[3];
 		floor.program = argv + 4;
 		return exec_inside(&floor, read_pid(argv[2]));
 	}
-	if (argc < 2 || strcmp(argv[1], "run") != 0)
-		return usage();
-
-	for (; at < argc && argv[at][0] == '-'; at++) {
-		if (strcmp(argv[at], "--userns") == 0)
-			floor.userns = true;
-		else if (strcmp(argv[at], "--devices") == 0)
-			floor.devices = true;
-		else if (strcmp(argv[at], "--seccomp") == 0 && at + 1 < argc)
-			load_filter(&floor, argv[++at]);
-		else
-			return usage();
-	}
-	if (argc - at < 3)
-		return usage();
-	floor.rootfs = argv[at];
-	floor.cgroup = argv[at + 1];
-	floor.program = argv + at + 2;
-	return run(&floor);
+	usage();
 }

@@ -149,12 +149,34 @@ def _run(stage, bundle, **options):
             for r in stage.runtimes]
 
 
+def _floor_with_container(stage, before, timed, after):
+    """The same with the floor, which has a word of its own for each."""
+    if not stage.floor:
+        return []
+    fifo, group = stage.work / "floor-{}", f"{CGROUP}/floor-{{}}"
+    inside = [stage.rootfs, group, "/bin/probe", "sleep"]
+    # `run -d` has no fifo, and its delete has none to remove.
+    detached = "-" if RUN_D in before else fifo
+    words = {"run": ["create", "-", *inside], "create": ["create", fifo, *inside], "start": ["start", fifo],
+             "kill": ["kill", group], "delete -f": ["delete-force", detached, group],
+             "delete": ["delete", detached, group]}
+    steps = []
+    for phase, lists in (("before", before), ("timed", timed), ("after", after)):
+        for line in lists:
+            if line[0] == "pause":
+                steps.append(("pause", line[1:]))
+            else:
+                word = "delete -f" if line == DELETE else line[0]
+                steps.append((phase, [stage.floor, *words[word]]))
+    return [Command("floor", steps)]
+
+
 def _with_container(stage, before, timed, after, name="{}"):
     """Commands on one container a round; BEFORE, TIMED and AFTER are lists of argument lists.
 
     The words @ and % stand for the container's id and for the bundle of a sleeping program.
     """
-    commands = []
+    commands = _floor_with_container(stage, before, timed, after)
     bundle = stage.sleeper()
     for r in stage.runtimes:
         steps = []
@@ -288,6 +310,10 @@ def delete_force(stage):
 def rootless(stage):
     bundle = stage.bundle("rootless", bundles.default_spec(rootless=True))
     commands = []
+    if stage.floor:
+        floor = shutil.copy(stage.floor, stage.work / "rootless-floor")
+        commands.append(Command("floor", [("timed", [floor, "run", "--rootless", stage.rootfs, "-", "/bin/true"])],
+                                uid=1000))
     for r in stage.runtimes:
         home = stage.work / f"rootless-{r.name}"
         if not home.exists():
@@ -317,7 +343,14 @@ def _run_with_terminal(stage, bundle):
 
 def terminal(stage):
     spec = bundles.default_spec(args=["/bin/probe", "sleep"], terminal=True)
-    return _run_with_terminal(stage, stage.bundle("terminal", spec))
+    commands = []
+    if stage.floor:
+        group = f"{CGROUP}/floor-{{}}"
+        commands.append(Command("floor", [
+            ("timed", [stage.floor, "create", "--terminal", stage.work / "console", "-", stage.rootfs, group,
+                       "/bin/probe", "sleep"]),
+            ("after", [stage.floor, "delete-force", "-", group])]))
+    return commands + _run_with_terminal(stage, stage.bundle("terminal", spec))
 
 
 def parallel(number):
@@ -359,7 +392,7 @@ def alive(number, words, about):
     def commands(stage):
         stage.populate(number)
         if words == "create":
-            return _floor_run(stage) + create(stage)  # the floor shows the kernel's own growth
+            return create(stage)  # the floor shows the kernel's own growth
         return [Command(r.name, [("timed", r(*(f"{r.name}-alive-0" if w == "@" else w
                                                for w in words)))]) for r in stage.runtimes]
     name = "create" if words == "create" else words[0]
@@ -372,7 +405,7 @@ def alone(number):
     def commands(stage):
         stage.populate(number, [r for r in stage.runtimes if r.name == "creel"])
         return [dataclasses.replace(command, steps=[("pause", [QUIET_MS]), *command.steps])
-                for command in _floor_run(stage) + create(stage) if command.name in ("floor", "creel")]
+                for command in create(stage) if command.name in ("floor", "creel")]
     return Scenario(f"alone-{number}-create", f"create with {number} containers of creel's alone, at leisure", commands,
                     long=True)
 
