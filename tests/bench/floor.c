@@ -446,7 +446,7 @@ static int kill_all(const char *cgroup)
 	return write_file(path, "1");
 }
 
-static int delete (const char *fifo, const char *cgroup)
+static int delete_stopped(const char *fifo, const char *cgroup)
 {
 	need(rmdir(cgroup), cgroup);
 	return strcmp(fifo, "-") == 0 ? 0 : (int)need(unlink(fifo), fifo);
@@ -518,10 +518,15 @@ static int delete_force(const char *fifo, const char *cgroup)
 	struct pollfd first = { .events = POLLIN };
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	first.fd = (int)need(syscall(SYS_pidfd_open, read_pid(path), 0), "open the container");
-	kill_all(cgroup);
-	need(poll(&first, 1, -1), "wait");
-	return delete (fifo, cgroup);
+
+	pid_t pid = read_pid(path);
+
+	if (pid > 0) { /* else it has ended already */
+		first.fd = (int)need(syscall(SYS_pidfd_open, pid, 0), "open the container");
+		kill_all(cgroup);
+		need(poll(&first, 1, -1), "wait");
+	}
+	return delete_stopped(fifo, cgroup);
 }
 
 static _Noreturn void usage(void)
@@ -574,7 +579,7 @@ int main(int argc, char **argv)
 	if (strcmp(word, "kill") == 0 && argc == 3)
 		return kill_all(argv[2]);
 	if (strcmp(word, "delete") == 0 && argc == 4)
-		return delete (argv[2], argv[3]);
+		return delete_stopped(argv[2], argv[3]);
 	if (strcmp(word, "delete-force") == 0 && argc == 4)
 		return delete_force(argv[2], argv[3]);
 	if (strcmp(word, "dump") == 0 && argc == 4)
